@@ -1,0 +1,42 @@
+# Everything a checkout can do. `make help` lists it. Only .venv, .data and caches are written.
+PYTHON ?= python3
+RUN = .venv/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+install: .venv/ready  ## Make .venv from the hashed lock
+
+.venv/ready: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; say make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@echo "Installing packages into .venv ..."
+	@$(RUN) -m pip install --quiet --require-hashes --no-deps -r requirements-dev.txt \
+	  || { echo "The packages could not be installed: is a package index reachable (pip config list)," \
+	       "and is there a gigabyte of free disk (df -h .)?"; exit 1; }
+	@touch $@
+
+demo: install  ## Play a whole shareholder meeting at http://127.0.0.1:8000
+	@exec $(RUN) manage.py demo
+
+smoke: install  ## Walk the same road without a person
+	@$(RUN) manage.py smoke
+
+test: install lint  ## Lint, types, layers, migrations and all tests
+	@$(RUN) -m pytest -q
+
+bench: install  ## Measure every hot path beside its floor
+	@$(RUN) -m bench
+
+lint: install  ## Style, types, layers, migrations
+	@$(RUN) -m ruff check --quiet .
+	@$(RUN) -m ruff format --check --quiet .
+	@$(RUN) -m mypy
+	@$(RUN) -c 'import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())'
+	@$(RUN) manage.py makemigrations --check --dry-run --verbosity 0
+
+.PHONY: help install demo smoke test bench lint

@@ -1,0 +1,159 @@
+"""The agenda (议程): what a ballot paper of a meeting says, read once and never changed.
+
+Motions are frozen when they are confirmed, so a process may keep an `Agenda` for as long as the
+meeting's revision stays the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from django.db.models import Prefetch
+
+from meetings.models import Candidate, Document, Meeting, Motion, ShareClass
+
+
+@dataclass(frozen=True)
+class CandidatePaper:
+    number: str  # "4.01"
+    name: str
+
+
+@dataclass(frozen=True)
+class DocumentPaper:
+    id: int
+    title: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class MotionPaper:
+    """One motion as the page, the rules and the tally see it."""
+
+    number: str  # "4.00"
+    title: str
+    kind: str
+    threshold: str
+    share_classes: frozenset[str]  # codes of the classes entitled to vote on it
+    seats: int  # 0 but for cumulative motions
+    candidates: tuple[CandidatePaper, ...]
+    documents: tuple[DocumentPaper, ...]
+
+    @property
+    def is_cumulative(self) -> bool:
+        return self.kind == Motion.Kind.CUMULATIVE
+
+    @property
+    def is_heading(self) -> bool:
+        return self.kind == Motion.Kind.HEADING
+
+    @property
+    def is_special(self) -> bool:
+        return self.threshold == Motion.Threshold.SPECIAL
+
+    @property
+    def is_contested(self) -> bool:
+        """More candidates than seats (差额选举)."""
+        return len(self.candidates) > self.seats
+
+
+@dataclass(frozen=True)
+class ClassPaper:
+    number: int
+    code: str
+    capital: int  # shares
+    voteless_shares: int
+    votes_per_share: int
+
+    @property
+    def label(self) -> str:
+        return str(ShareClass.Code(self.code).label)
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """All that is the same for every holder of a meeting."""
+
+    meeting_id: int
+    revision: int
+    issuer_name: str
+    issuer_short_name: str
+    security_code: str
+    title: str
+    meeting_date: date
+    record_date: date
+    polls_open_at: datetime
+    polls_close_at: datetime
+    is_rehearsal: bool
+    notice_url: str
+    ordinary_threshold: str
+    pct_policy: str
+    share_classes: tuple[ClassPaper, ...]
+    motions: tuple[MotionPaper, ...]
+    documents: tuple[DocumentPaper, ...]  # those of the whole meeting
+
+    def votable(self, share_class: ClassPaper) -> tuple[MotionPaper, ...]:
+        """The motions on which this class votes, in the order of the agenda; no headings."""
+        return tuple(
+            motion
+            for motion in self.motions
+            if not motion.is_heading and share_class.code in motion.share_classes
+        )
+
+
+def read_agenda(meeting_id: int) -> Agenda:
+    """The agenda as it stands in the database, in five queries whatever its length."""
+    meeting = (
+        Meeting.objects.select_related("issuer")
+        .prefetch_related(
+            Prefetch("share_classes", ShareClass.objects.order_by("number")),
+            Prefetch("motions", Motion.objects.order_by("group", "item")),
+            Prefetch("motions__candidates", Candidate.objects.order_by("item")),
+            Prefetch("documents", Document.objects.defer("content").order_by("id")),
+        )
+        .get(pk=meeting_id)
+    )
+    classes = tuple(
+        ClassPaper(c.number, c.code, c.capital, c.voteless_shares, c.votes_per_share)
+        for c in meeting.share_classes.all()
+    )
+    all_codes = frozenset(c.code for c in classes)
+    papers: dict[int | None, list[DocumentPaper]] = {}
+    for document in meeting.documents.all():
+        paper = DocumentPaper(document.pk, document.title, document.size)
+        papers.setdefault(document.motion_id, []).append(paper)
+    return Agenda(
+        meeting_id=meeting.pk,
+        revision=meeting.revision,
+        issuer_name=meeting.issuer.name,
+        issuer_short_name=meeting.issuer.short_name,
+        security_code=meeting.issuer.security_code,
+        title=meeting.title,
+        meeting_date=meeting.meeting_date,
+        record_date=meeting.record_date,
+        polls_open_at=meeting.polls_open_at,
+        polls_close_at=meeting.polls_close_at,
+        is_rehearsal=meeting.is_rehearsal,
+        notice_url=meeting.notice_url,
+        ordinary_threshold=meeting.ordinary_threshold,
+        pct_policy=meeting.pct_policy,
+        share_classes=classes,
+        motions=tuple(
+            MotionPaper(
+                number=motion.number,
+                title=motion.title,
+                kind=motion.kind,
+                threshold=motion.threshold,
+                share_classes=frozenset(motion.share_classes) & all_codes or all_codes,
+                seats=motion.seats or 0,
+                candidates=tuple(
+                    CandidatePaper(f"{motion.group}.{candidate.item:02d}", candidate.name)
+                    for candidate in motion.candidates.all()
+                ),
+                documents=tuple(papers.get(motion.pk, ())),
+            )
+            for motion in meeting.motions.all()
+        ),
+        documents=tuple(papers.get(None, ())),
+    )

@@ -1,0 +1,111 @@
+"""Data keys of a meeting and the key-encryption keys that wrap them.
+
+Four random 32-byte keys a meeting: records (sealed personal data), index (blind indexes), links and
+challenges. Destroying the wrapped keys ends all personal data of the meeting at once, whatever
+copies of the rows exist.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import Protocol
+
+from django.conf import settings
+
+from meetings.models import MeetingKey
+from voting_portal.common import sealing
+
+REMEMBERED_SECONDS = 60
+_remembered: dict[tuple[int, str], tuple[float, bytes]] = {}
+
+
+class KeyDestroyed(Exception):
+    """The meeting has no such key (any more); its personal data cannot be read."""
+
+
+class KeyStore(Protocol):
+    """Where key-encryption keys live: a file now, an HSM behind the same two calls."""
+
+    def wrap(self, key: bytes, *, context: bytes) -> bytes: ...
+
+    def unwrap(self, wrapped: bytes, *, context: bytes) -> bytes: ...
+
+
+class FileKeyStore:
+    """Keys in a JSON file: `{"current": "1", "keys": {"1": "<base64 of 32 bytes>"}}`.
+
+    A wrapped key begins with the name of its key-encryption key, one byte of length before it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists() and not settings.IS_PRODUCTION:
+            _write_first_key(path)
+        content = json.loads(path.read_text())
+        self.current: str = content["current"]
+        self.keys = {name: base64.b64decode(key) for name, key in content["keys"].items()}
+
+    def wrap(self, key: bytes, *, context: bytes) -> bytes:
+        name = self.current.encode()
+        return (
+            bytes([len(name)]) + name + sealing.seal(self.keys[self.current], key, context=context)
+        )
+
+    def unwrap(self, wrapped: bytes, *, context: bytes) -> bytes:
+        end = 1 + wrapped[0]
+        key = self.keys[wrapped[1:end].decode()]
+        return sealing.open_sealed(key, wrapped[end:], context=context)
+
+
+def keystore() -> KeyStore:
+    return FileKeyStore(Path(settings.KEYSTORE_FILE))
+
+
+def make_keys(meeting_id: int) -> None:
+    """Give a new meeting its keys."""
+    store = keystore()
+    MeetingKey.objects.bulk_create(
+        MeetingKey(
+            meeting_id=meeting_id,
+            purpose=purpose,
+            wrapped=store.wrap(sealing.new_key(), context=_context(meeting_id, purpose)),
+        )
+        for purpose in MeetingKey.Purpose.values
+    )
+
+
+def meeting_key(meeting_id: int, purpose: MeetingKey.Purpose) -> bytes:
+    """The 32 bytes of a key, remembered for a minute; KeyDestroyed when there is none."""
+    remembered = _remembered.get((meeting_id, purpose))
+    if remembered and remembered[0] > time.monotonic():
+        return remembered[1]
+    row = MeetingKey.objects.filter(meeting_id=meeting_id, purpose=purpose).first()
+    if row is None:
+        raise KeyDestroyed(f"meeting {meeting_id} has no {purpose} key")
+    key = unwrap(row)
+    _remembered[meeting_id, purpose] = time.monotonic() + REMEMBERED_SECONDS, key
+    return key
+
+
+def unwrap(row: MeetingKey) -> bytes:
+    """The key in a row that was read already."""
+    return keystore().unwrap(bytes(row.wrapped), context=_context(row.meeting_id, row.purpose))
+
+
+def _context(meeting_id: int, purpose: str) -> bytes:
+    return f"meeting-key {meeting_id} {purpose}".encode()
+
+
+def _write_first_key(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = base64.b64encode(secrets.token_bytes(sealing.KEY_BYTES)).decode()
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w") as file:
+        json.dump({"current": "1", "keys": {"1": key}}, file)

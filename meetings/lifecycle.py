@@ -1,0 +1,188 @@
+"""The life of a meeting: one verb a step, each checking what must be true before it.
+
+    DRAFT -> REGISTER_LOADED -> MOTIONS_CONFIRMED -> INVITED -> OPEN -> CLOSED
+          -> TALLIED -> CERTIFIED -> PUBLISHED          aside: POSTPONED, CANCELLED
+
+The two steps of the polls follow the database's clock and are taken by a timer; the tally's own
+step is ballots/results.py. A verb locks the meeting's row, so no step is taken twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from meetings import journal, polls
+from meetings.models import JournalEntry, Meeting, Motion
+
+BEIJING = ZoneInfo("Asia/Shanghai")
+# 互联网投票平台: 9:15 to 15:00 of the meeting's day.
+POLLS_OPEN, POLLS_CLOSE = time(9, 15), time(15, 0)
+
+State = Meeting.State
+BEFORE_INVITATION = (State.DRAFT, State.REGISTER_LOADED, State.MOTIONS_CONFIRMED)
+
+
+class CannotAdvance(Exception):
+    """The meeting stays where it is; `message` says what is missing."""
+
+    message = _("会议当前状态不允许这一步。")
+
+    def __init__(self, message: object = None) -> None:
+        super().__init__()
+        if message is not None:
+            self.message = message  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+class SamePerson(CannotAdvance):
+    message = _("这一步须由另一位工作人员复核。")
+
+
+@transaction.atomic
+def advance(
+    meeting_id: int, to: Meeting.State, *, since: Sequence[Meeting.State], by: str, now: datetime
+) -> Meeting:
+    """Move a meeting to a state from one of `since`; the verbs below say when that is right."""
+    meeting = Meeting.objects.select_for_update().get(pk=meeting_id)
+    if meeting.state not in since:
+        raise CannotAdvance(
+            _("会议处于“%(state)s”,不能执行这一步。") % {"state": meeting.get_state_display()}
+        )
+    journal.record(meeting, f"meeting.{to.lower()}", by=by, at=now, since=meeting.state)
+    meeting.state = to
+    meeting.revision += 1
+    meeting.save(update_fields=["state", "revision"])
+    return meeting
+
+
+@transaction.atomic
+def confirm_motions(meeting_id: int, *, by: str, now: datetime) -> Meeting:
+    """Freeze the agenda (确认议案): it must be complete and the polls at their lawful hours."""
+    meeting = advance(
+        meeting_id, State.MOTIONS_CONFIRMED, since=[State.REGISTER_LOADED], by=by, now=now
+    )
+    if problems := problems_of_agenda(meeting):
+        raise CannotAdvance(" ".join(problems))
+    return meeting
+
+
+@transaction.atomic
+def invite(meeting_id: int, *, by: str, now: datetime) -> Meeting:
+    """Open the links (发出通知): from here on neither register nor agenda changes.
+
+    Whoever confirmed the motions may not be the one who invites.
+    """
+    meeting = advance(meeting_id, State.INVITED, since=[State.MOTIONS_CONFIRMED], by=by, now=now)
+    confirmed = (
+        JournalEntry.objects.filter(meeting=meeting, verb="meeting.motions_confirmed")
+        .order_by("-id")
+        .first()
+    )
+    if confirmed is None or confirmed.actor == by:
+        raise SamePerson
+    return meeting
+
+
+def open_polls(meeting_id: int, *, by: str) -> Meeting:
+    """Note that the polls have opened; ballots are judged by the clock, not by this step."""
+    now = polls.database_time()
+    meeting = Meeting.objects.get(pk=meeting_id)
+    if now < meeting.polls_open_at:
+        raise CannotAdvance(_("尚未到投票开始时间。"))
+    return advance(meeting_id, State.OPEN, since=[State.INVITED], by=by, now=now)
+
+
+@transaction.atomic
+def close_polls(meeting_id: int, *, by: str) -> Meeting:
+    """Seal the polls (投票截止) once their time is over; ballots under way are waited for."""
+    meeting = Meeting.objects.get(pk=meeting_id)
+    if polls.database_time() <= meeting.polls_close_at:
+        raise CannotAdvance(_("尚未到投票截止时间。"))
+    sealed_at = polls.seal(meeting)
+    return advance(
+        meeting_id, State.CLOSED, since=[State.INVITED, State.OPEN], by=by, now=sealed_at
+    )
+
+
+@transaction.atomic
+def close_rehearsal_early(meeting_id: int, *, by: str) -> Meeting:
+    """End the polls of a rehearsal (演练) now; a real meeting closes at its hour only."""
+    meeting = Meeting.objects.select_for_update().get(pk=meeting_id)
+    if not meeting.is_rehearsal:
+        raise CannotAdvance(_("只有演练会议可以提前截止。"))
+    if polls.database_time() <= meeting.polls_open_at:
+        raise CannotAdvance(_("尚未到投票开始时间。"))
+    sealed_at = polls.seal(meeting)
+    meeting.polls_close_at = min(meeting.polls_close_at, sealed_at)
+    meeting.save(update_fields=["polls_close_at"])
+    return advance(
+        meeting_id, State.CLOSED, since=[State.INVITED, State.OPEN], by=by, now=sealed_at
+    )
+
+
+def certify(meeting_id: int, *, by: str, now: datetime) -> Meeting:
+    """The company and its lawyer have confirmed the tally (结果确认)."""
+    return advance(meeting_id, State.CERTIFIED, since=[State.TALLIED], by=by, now=now)
+
+
+@transaction.atomic
+def publish(meeting_id: int, *, by: str, now: datetime) -> Meeting:
+    """The result is public (公布); a rehearsal's never is."""
+    meeting = Meeting.objects.get(pk=meeting_id)
+    if meeting.is_rehearsal:
+        raise CannotAdvance(_("演练会议的结果不得公布。"))
+    return advance(meeting_id, State.PUBLISHED, since=[State.CERTIFIED], by=by, now=now)
+
+
+def postpone(meeting_id: int, *, by: str, now: datetime) -> Meeting:
+    """Put the meeting off (延期) before its polls open; the record date stays (domain rule)."""
+    return advance(
+        meeting_id, State.POSTPONED, since=[*BEFORE_INVITATION, State.INVITED], by=by, now=now
+    )
+
+
+def cancel(meeting_id: int, *, by: str, now: datetime) -> Meeting:
+    """Call the meeting off (取消) before its polls open."""
+    return advance(
+        meeting_id,
+        State.CANCELLED,
+        since=[*BEFORE_INVITATION, State.INVITED, State.POSTPONED],
+        by=by,
+        now=now,
+    )
+
+
+def problems_of_agenda(meeting: Meeting) -> list[str]:
+    """What keeps the motions from being confirmed, one sentence each; empty when nothing does."""
+    motions = list(meeting.motions.prefetch_related("candidates").order_by("group", "item"))
+    problems = []
+    if not any(motion.kind != Motion.Kind.HEADING for motion in motions):
+        problems.append(str(_("还没有可表决的议案。")))
+    classes = set(meeting.share_classes.values_list("code", flat=True))
+    if not classes:
+        problems.append(str(_("还没有股份类别。")))
+    for motion in motions:
+        if motion.kind == Motion.Kind.CUMULATIVE and not motion.candidates.all():
+            problems.append(str(_("议案%(number)s没有候选人。") % {"number": motion.number}))
+        if unknown := set(motion.share_classes) - classes:
+            words = {"number": motion.number, "classes": "、".join(sorted(unknown))}
+            problems.append(str(_("议案%(number)s的股份类别%(classes)s不属于本次会议。") % words))
+    if not meeting.is_rehearsal:
+        problems.extend(_problems_of_hours(meeting))
+    return problems
+
+
+def _problems_of_hours(meeting: Meeting) -> list[str]:
+    lawful = tuple(
+        datetime.combine(meeting.meeting_date, hour, BEIJING) for hour in (POLLS_OPEN, POLLS_CLOSE)
+    )
+    if (meeting.polls_open_at, meeting.polls_close_at) == lawful:
+        return []
+    return [str(_("投票时间须为会议当日9:15至15:00。"))]

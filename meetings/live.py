@@ -1,0 +1,107 @@
+"""Live meetings as this process knows them: enough to judge a link without a query.
+
+The table is read again when it is older than REFRESH_SECONDS, or RETRY_SECONDS for a meeting that
+it lacks; what decides a vote is always the database (ballots/casting.py).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from meetings import keys
+from meetings.agenda import Agenda, read_agenda
+from meetings.models import Meeting, MeetingKey
+
+REFRESH_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+LIVE_STATES = (
+    Meeting.State.INVITED,
+    Meeting.State.OPEN,
+    Meeting.State.CLOSED,
+    Meeting.State.TALLIED,
+    Meeting.State.CERTIFIED,
+    Meeting.State.PUBLISHED,
+    Meeting.State.POSTPONED,
+    Meeting.State.CANCELLED,
+)
+
+
+@dataclass(frozen=True)
+class LiveMeeting:
+    meeting_id: int
+    state: str
+    revision: int
+    polls_open_at: datetime
+    polls_close_at: datetime
+    is_sealed: bool
+    link_key: bytes
+
+    def polls_are_open(self, *, at: datetime) -> bool:
+        """As far as this process knows; the casting statement asks the database."""
+        return (
+            self.state in (Meeting.State.INVITED, Meeting.State.OPEN)
+            and not self.is_sealed
+            and self.polls_open_at <= at <= self.polls_close_at
+        )
+
+
+class _Known:
+    """What this process has read; the two references are replaced whole, never changed in place."""
+
+    table: dict[int, LiveMeeting] = {}
+    agendas: dict[int, Agenda] = {}
+    read_at = float("-inf")  # seconds of the monotonic clock
+    reading = threading.Lock()
+
+
+def live_meeting(meeting_id: int) -> LiveMeeting | None:
+    """The meeting, or None when it takes no links (never invited, or its keys are destroyed)."""
+    limit = REFRESH_SECONDS if meeting_id in _Known.table else RETRY_SECONDS
+    if time.monotonic() - _Known.read_at > limit:
+        _read_table(older_than=limit)
+    return _Known.table.get(meeting_id)
+
+
+def agenda(meeting_id: int) -> Agenda:
+    """The meeting's agenda, kept in the process until the meeting's revision changes."""
+    live = _Known.table.get(meeting_id)
+    known = _Known.agendas.get(meeting_id)
+    if known is None or live is None or known.revision != live.revision:
+        known = read_agenda(meeting_id)
+        _Known.agendas = {**_Known.agendas, meeting_id: known}
+    return known
+
+
+def forget() -> None:
+    """Read everything again at the next question, e.g. after a change by this process."""
+    _Known.read_at = float("-inf")
+
+
+def _read_table(*, older_than: float) -> None:
+    with _Known.reading:
+        if time.monotonic() - _Known.read_at <= older_than:
+            return  # another thread has just done it
+        rows = MeetingKey.objects.filter(
+            purpose=MeetingKey.Purpose.LINKS, meeting__state__in=LIVE_STATES
+        ).select_related("meeting")
+        table = {row.meeting_id: _live(row) for row in rows}
+        _Known.agendas = {k: kept for k, kept in _Known.agendas.items() if k in table}
+        _Known.table = table
+        _Known.read_at = time.monotonic()
+
+
+def _live(row: MeetingKey) -> LiveMeeting:
+    meeting = row.meeting
+    known = _Known.table.get(meeting.pk)
+    return LiveMeeting(
+        meeting_id=meeting.pk,
+        state=meeting.state,
+        revision=meeting.revision,
+        polls_open_at=meeting.polls_open_at,
+        polls_close_at=meeting.polls_close_at,
+        is_sealed=meeting.polls_sealed_at is not None,
+        link_key=known.link_key if known else keys.unwrap(row),
+    )

@@ -1,0 +1,54 @@
+"""Tables partitioned by meeting, and the journal's trigger."""
+
+from __future__ import annotations
+
+from django.db import migrations
+
+HOLDER = """
+CREATE TABLE meetings_holder (
+    id bigint NOT NULL PRIMARY KEY,
+    kind varchar(1) NOT NULL CONSTRAINT holder_kind_known CHECK (kind IN ('I', 'O', 'N', 'V')),
+    name_masked varchar(40) NOT NULL,
+    phone_masked varchar(20) NOT NULL,
+    shares bigint[] NOT NULL,
+    link_generation smallint NOT NULL DEFAULT 0
+        CONSTRAINT holder_generation_fits_link CHECK (link_generation BETWEEN 0 AND 3),
+    person_index bytea NOT NULL,
+    phone_index bytea,
+    sealed bytea NOT NULL
+) PARTITION BY RANGE (id);
+CREATE INDEX holder_person ON meetings_holder (person_index);
+CREATE INDEX holder_phone ON meetings_holder (phone_index);
+"""
+
+HOLDING = """
+CREATE TABLE meetings_holding (
+    id bigint NOT NULL PRIMARY KEY,
+    holder_id bigint NOT NULL,
+    account_index bytea NOT NULL,
+    account_masked varchar(10) NOT NULL,
+    share_class smallint NOT NULL,
+    shares bigint NOT NULL CONSTRAINT holding_has_shares CHECK (shares > 0)
+) PARTITION BY RANGE (id);
+CREATE INDEX holding_holder ON meetings_holding (holder_id);
+CREATE INDEX holding_account ON meetings_holding (account_index);
+"""
+
+APPEND_ONLY = """
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON meetings_journalentry
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("meetings", "0001_initial")]
+    operations = [
+        migrations.RunSQL(HOLDER, "DROP TABLE meetings_holder"),
+        migrations.RunSQL(HOLDING, "DROP TABLE meetings_holding"),
+        migrations.RunSQL(
+            APPEND_ONLY,
+            "DROP TRIGGER append_only ON meetings_journalentry; DROP FUNCTION refuse_change",
+        ),
+    ]

@@ -1,0 +1,475 @@
+"""What is put to the vote, and who is entitled to vote on it.
+
+Rows of `Holder` and `Holding` carry their meeting in their id (voting_portal/common/ids.py); they
+live in partitions, one a meeting, that the register's loading makes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from voting_portal.common import ids
+from voting_portal.common.constraints import one_of
+
+
+class Issuer(models.Model):
+    """A listed company (上市公司), whose meetings these are."""
+
+    security_code = models.CharField(
+        _("证券代码"), max_length=6, unique=True, validators=[RegexValidator(r"^(60|68|90)\d{4}$")]
+    )
+    name = models.CharField(_("公司全称"), max_length=100)
+    short_name = models.CharField(_("证券简称"), max_length=20)
+
+    class Meta:
+        verbose_name = _("上市公司")
+        verbose_name_plural = _("上市公司")
+
+    def __str__(self) -> str:
+        return f"{self.short_name} {self.security_code}"
+
+
+class Meeting(models.Model):
+    """One general meeting (股东会) of one issuer."""
+
+    class Kind(models.TextChoices):
+        ANNUAL = "ANNUAL", _("年度股东会")
+        EXTRAORDINARY = "EXTRAORDINARY", _("临时股东会")
+
+    class State(models.TextChoices):
+        DRAFT = "DRAFT", _("草稿")
+        REGISTER_LOADED = "REGISTER_LOADED", _("名册已载入")
+        MOTIONS_CONFIRMED = "MOTIONS_CONFIRMED", _("议案已确认")
+        INVITED = "INVITED", _("已发通知")
+        OPEN = "OPEN", _("投票中")
+        CLOSED = "CLOSED", _("投票已截止")
+        TALLIED = "TALLIED", _("已计票")
+        CERTIFIED = "CERTIFIED", _("结果已确认")
+        PUBLISHED = "PUBLISHED", _("结果已公布")
+        POSTPONED = "POSTPONED", _("已延期")
+        CANCELLED = "CANCELLED", _("已取消")
+
+    issuer = models.ForeignKey(
+        Issuer, models.PROTECT, related_name="meetings", verbose_name=_("上市公司")
+    )
+    kind = models.CharField(_("类型"), max_length=13, choices=Kind, default=Kind.EXTRAORDINARY)
+    title = models.CharField(_("名称"), max_length=60, help_text=_("如:2026年第一次临时股东会"))
+    meeting_date = models.DateField(_("召开日期"))
+    record_date = models.DateField(_("股权登记日"))
+    polls_open_at = models.DateTimeField(_("投票开始"))
+    polls_close_at = models.DateTimeField(_("投票截止"))
+    polls_sealed_at = models.DateTimeField(_("票箱封存时间"), null=True, editable=False)
+    state = models.CharField(
+        _("状态"), max_length=17, choices=State, default=State.DRAFT, editable=False
+    )
+    # Raised by every change that a running process must notice; see live.py.
+    revision = models.PositiveIntegerField(default=1, editable=False)
+    ordinary_threshold = models.CharField(
+        _("普通决议通过标准"),
+        max_length=7,
+        choices=[("GT_HALF", _("超过二分之一")), ("GE_HALF", _("二分之一以上(含本数)"))],
+        default="GT_HALF",
+    )
+    pct_policy = models.CharField(
+        _("比例的尾数处理"),
+        max_length=18,
+        choices=[
+            ("SSE_TRUNC_RESIDUAL", _("上交所公告格式:截位,末项取余")),
+            ("HALF_UP", _("四舍五入")),
+        ],
+        default="SSE_TRUNC_RESIDUAL",
+    )
+    is_rehearsal = models.BooleanField(
+        _("演练"),
+        default=False,
+        help_text=_("演练会议不受交易日投票时段限制,可提前截止;页面均注明演练,结果不得公布。"),
+    )
+    notice_url = models.URLField(_("会议公告网址"), blank=True)
+
+    class Meta:
+        verbose_name = _("股东会")
+        verbose_name_plural = _("股东会")
+        constraints = [
+            one_of("kind", "ANNUAL EXTRAORDINARY", name="meeting_kind_known"),
+            one_of(
+                "state",
+                "DRAFT REGISTER_LOADED MOTIONS_CONFIRMED INVITED OPEN CLOSED TALLIED CERTIFIED "
+                "PUBLISHED POSTPONED CANCELLED",
+                name="meeting_state_known",
+            ),
+            one_of("ordinary_threshold", "GT_HALF GE_HALF", name="meeting_threshold_known"),
+            one_of("pct_policy", "SSE_TRUNC_RESIDUAL HALF_UP", name="meeting_pct_policy_known"),
+            models.CheckConstraint(
+                condition=Q(id__gt=0, id__lte=ids.MAX_MEETING), name="meeting_id_fits_links"
+            ),
+            models.CheckConstraint(
+                condition=Q(polls_open_at__lt=F("polls_close_at")), name="meeting_polls_in_order"
+            ),
+            models.CheckConstraint(
+                condition=Q(record_date__lte=F("meeting_date")), name="meeting_record_date_before"
+            ),
+            models.CheckConstraint(
+                condition=~Q(is_rehearsal=True, state="PUBLISHED"),
+                name="meeting_rehearsal_never_published",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.issuer} {self.title}"
+
+    def polls_are_open(self, *, at: datetime) -> bool:
+        """Whether a ballot received at that time counts; both ends of the window are closed."""
+        return (
+            self.state in (self.State.INVITED, self.State.OPEN)
+            and self.polls_sealed_at is None
+            and self.polls_open_at <= at <= self.polls_close_at
+        )
+
+
+class ShareClass(models.Model):
+    """A class of shares (股份类别) of one meeting, with its votes per share."""
+
+    class Code(models.TextChoices):
+        A = "A", _("A股")
+        B = "B", _("B股")
+        SVR = "SVR", _("特别表决权股份")
+        PREF = "PREF", _("优先股")
+
+    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="share_classes")
+    number = models.PositiveSmallIntegerField(editable=False)  # its place in Holder.shares
+    code = models.CharField(_("类别"), max_length=4, choices=Code, default=Code.A)
+    capital = models.PositiveBigIntegerField(_("已发行股份(股)"))
+    voteless_shares = models.PositiveBigIntegerField(
+        _("无表决权股份(股)"), default=0, help_text=_("回购专用账户等,不计入有表决权股份总数")
+    )
+    votes_per_share = models.PositiveSmallIntegerField(_("每股表决权"), default=1)
+
+    class Meta:
+        verbose_name = _("股份类别")
+        verbose_name_plural = _("股份类别")
+        constraints = [
+            one_of("code", "A B SVR PREF", name="share_class_code_known"),
+            models.UniqueConstraint(fields=["meeting", "code"], name="share_class_once"),
+            models.UniqueConstraint(fields=["meeting", "number"], name="share_class_number_once"),
+            models.CheckConstraint(condition=Q(number__lt=8), name="share_class_number_fits_id"),
+            models.CheckConstraint(
+                condition=Q(voteless_shares__lte=F("capital")),
+                name="share_class_voteless_in_capital",
+            ),
+            models.CheckConstraint(
+                condition=Q(votes_per_share__gte=1, votes_per_share__lte=10),
+                name="share_class_votes_per_share",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.get_code_display())
+
+
+class Motion(models.Model):
+    """A matter put to the vote (议案): `group.item`, as 1.00, 2.01 or 4.00."""
+
+    class Kind(models.TextChoices):
+        PLAIN = "PLAIN", _("非累积投票议案")
+        CUMULATIVE = "CUMULATIVE", _("累积投票议案")
+        HEADING = "HEADING", _("逐项表决的总标题")
+
+    class Threshold(models.TextChoices):
+        ORDINARY = "ORDINARY", _("普通决议")
+        SPECIAL = "SPECIAL", _("特别决议")
+
+    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="motions")
+    group = models.PositiveSmallIntegerField(_("序号"))
+    item = models.PositiveSmallIntegerField(_("子序号"), default=0)
+    kind = models.CharField(_("类型"), max_length=10, choices=Kind, default=Kind.PLAIN)
+    threshold = models.CharField(
+        _("决议类型"), max_length=8, choices=Threshold, default=Threshold.ORDINARY
+    )
+    title = models.CharField(_("议案名称"), max_length=300)
+    seats = models.PositiveSmallIntegerField(
+        _("应选人数"), null=True, blank=True, help_text=_("仅累积投票议案填写")
+    )
+    share_classes = ArrayField(
+        models.CharField(max_length=4, choices=ShareClass.Code),
+        verbose_name=_("有权表决的股份类别"),
+        default=list,
+        blank=True,
+        help_text=_("以逗号分隔,如 A,B;空白表示全部类别"),
+    )
+    is_for_minority_count = models.BooleanField(_("对中小投资者单独计票"), default=False)
+
+    class Meta:
+        verbose_name = _("议案")
+        verbose_name_plural = _("议案")
+        constraints = [
+            one_of("kind", "PLAIN CUMULATIVE HEADING", name="motion_kind_known"),
+            one_of("threshold", "ORDINARY SPECIAL", name="motion_threshold_known"),
+            models.UniqueConstraint(fields=["meeting", "group", "item"], name="motion_number_once"),
+            models.CheckConstraint(
+                condition=Q(group__gte=1, group__lte=999, item__lte=99), name="motion_number_range"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="CUMULATIVE", seats__gte=1, item=0)
+                | (~Q(kind="CUMULATIVE") & Q(seats__isnull=True)),
+                name="motion_seats_when_cumulative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.title}"
+
+    @property
+    def number(self) -> str:
+        """As ballots, files and results name it: `1.00`, `2.01`."""
+        return f"{self.group}.{self.item:02d}"
+
+
+class Candidate(models.Model):
+    """Somebody who stands for election in a cumulative motion (候选人)."""
+
+    motion = models.ForeignKey(Motion, models.PROTECT, related_name="candidates")
+    item = models.PositiveSmallIntegerField(_("子序号"))
+    name = models.CharField(_("姓名"), max_length=60)
+
+    class Meta:
+        verbose_name = _("候选人")
+        verbose_name_plural = _("候选人")
+        constraints = [
+            models.UniqueConstraint(fields=["motion", "item"], name="candidate_number_once"),
+            models.CheckConstraint(
+                condition=Q(item__gte=1, item__lte=99), name="candidate_number_range"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Document(models.Model):
+    """A paper of the meeting (会议资料), kept in the database so that every server has it."""
+
+    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="documents")
+    motion = models.ForeignKey(
+        Motion,
+        models.PROTECT,
+        related_name="documents",
+        null=True,
+        blank=True,
+        verbose_name=_("议案"),
+    )
+    title = models.CharField(_("标题"), max_length=120)
+    content = models.BinaryField(editable=False)
+    size = models.PositiveIntegerField(_("大小(字节)"), editable=False)
+    sha256 = models.CharField(max_length=64, editable=False)
+
+    class Meta:
+        verbose_name = _("会议资料")
+        verbose_name_plural = _("会议资料")
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Register(models.Model):
+    """A shareholder register (股东名册) as it was received: what it said, who loaded it."""
+
+    class State(models.TextChoices):
+        REFUSED = "REFUSED", _("未通过检查")
+        CHECKED = "CHECKED", _("待复核")
+        LOADED = "LOADED", _("已载入")
+        REPLACED = "REPLACED", _("已被替换")
+
+    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="registers")
+    version = models.PositiveSmallIntegerField(_("版本"))
+    state = models.CharField(_("状态"), max_length=8, choices=State)
+    file_name = models.CharField(_("文件名"), max_length=255)
+    file_size = models.PositiveBigIntegerField(_("文件大小(字节)"))
+    sha256 = models.CharField(_("SHA-256"), max_length=64)
+    rows_read = models.PositiveIntegerField(_("读取行数"), default=0)
+    rows_loaded = models.PositiveIntegerField(_("载入行数"), default=0)
+    rows_refused = models.PositiveIntegerField(_("拒绝行数"), default=0)
+    accounts = models.PositiveIntegerField(_("证券账户数"), default=0)
+    holders = models.PositiveIntegerField(_("股东数"), default=0)
+    shares = models.JSONField(_("各类别股数"), default=dict)  # {"A": 912780881}
+    # [{"kind", "row", "line", "column", "value" (masked)}], the first thousand of each sort
+    errors = models.JSONField(_("错误"), default=list)
+    warnings = models.JSONField(_("警告"), default=list)
+    uploaded_by = models.CharField(_("上传人"), max_length=60)
+    uploaded_at = models.DateTimeField(_("上传时间"))
+    approved_by = models.CharField(_("复核人"), max_length=60, blank=True)
+    approved_at = models.DateTimeField(_("复核时间"), null=True)
+
+    class Meta:
+        verbose_name = _("股东名册")
+        verbose_name_plural = _("股东名册")
+        constraints = [
+            one_of("state", "REFUSED CHECKED LOADED REPLACED", name="register_state_known"),
+            models.UniqueConstraint(fields=["meeting", "version"], name="register_version_once"),
+            models.UniqueConstraint(
+                fields=["meeting"], condition=Q(state="LOADED"), name="register_one_in_force"
+            ),
+            models.CheckConstraint(
+                condition=~Q(approved_by=F("uploaded_by")), name="register_second_person"
+            ),
+            models.CheckConstraint(
+                condition=Q(rows_read=F("rows_loaded") + F("rows_refused")),
+                name="register_counts_add_up",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.file_name} v{self.version}"
+
+
+class HolderQuerySet(models.QuerySet["Holder"]):
+    def of_meeting(self, meeting: int) -> HolderQuerySet:
+        first, end = ids.holder_range(meeting)
+        return self.filter(id__gte=first, id__lt=end)
+
+
+class Holder(models.Model):
+    """Somebody who stands on the register (股东): one row for all accounts of one person."""
+
+    class Kind(models.TextChoices):
+        INDIVIDUAL = "I", _("个人")
+        INSTITUTION = "O", _("机构")
+        NOMINEE = "N", _("名义持有人")
+        VOTELESS = "V", _("无表决权")
+
+    id = models.BigIntegerField(primary_key=True)
+    kind = models.CharField(_("类别"), max_length=1, choices=Kind)
+    name_masked = models.CharField(_("姓名"), max_length=40)
+    phone_masked = models.CharField(_("手机"), max_length=20, blank=True)  # blank: not sendable
+    # Shares by class: the element at ShareClass.number + 1 (PostgreSQL counts from one).
+    shares = ArrayField(models.BigIntegerField(), verbose_name=_("股数"))
+    link_generation = models.PositiveSmallIntegerField(default=0)
+    person_index = models.BinaryField(max_length=16)  # blind index of who it is, rule E4
+    phone_index = models.BinaryField(max_length=16, null=True)
+    sealed = models.BinaryField()  # name, ID, phone and accounts; register/records.py
+
+    objects = HolderQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("股东")
+        verbose_name_plural = _("股东")
+        managed = False  # partitioned; made by migration 0002
+
+    def __str__(self) -> str:
+        return self.name_masked
+
+    @property
+    def meeting_id(self) -> int:
+        return ids.meeting_of(self.pk)
+
+    @property
+    def index(self) -> int:
+        """The holder's number in the register."""
+        return ids.index_of(self.pk)
+
+    def shares_of(self, share_class: int) -> int:
+        return self.shares[share_class] if share_class < len(self.shares) else 0
+
+
+class HoldingQuerySet(models.QuerySet["Holding"]):
+    def of_meeting(self, meeting: int) -> HoldingQuerySet:
+        first, end = ids.holder_range(meeting)
+        return self.filter(id__gte=first, id__lt=end)
+
+
+class Holding(models.Model):
+    """Shares of one class in one account (证券账户) at the record date: rows of it summed."""
+
+    id = models.BigIntegerField(primary_key=True)
+    holder = models.ForeignKey(
+        Holder, models.DO_NOTHING, db_constraint=False, related_name="holdings"
+    )
+    account_index = models.BinaryField(max_length=16)
+    account_masked = models.CharField(_("证券账户"), max_length=10)
+    share_class = models.PositiveSmallIntegerField()
+    shares = models.BigIntegerField(_("股数"))
+
+    objects = HoldingQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("持股")
+        verbose_name_plural = _("持股")
+        managed = False  # partitioned; made by migration 0002
+
+    def __str__(self) -> str:
+        return self.account_masked
+
+
+class Recusal(models.Model):
+    """A related holder who must not vote on a motion (回避表决), named by an account.
+
+    The account survives a new version of the register; `holder_id` is found anew each time.
+    """
+
+    motion = models.ForeignKey(Motion, models.PROTECT, related_name="recusals")
+    name = models.CharField(_("关联股东名称"), max_length=100, help_text=_("与会议公告一致"))
+    account_index = models.BinaryField(max_length=16, editable=False)
+    account_masked = models.CharField(_("证券账户"), max_length=10, editable=False)
+    holder_id = models.BigIntegerField(null=True, editable=False, db_index=True)
+
+    class Meta:
+        verbose_name = _("回避表决")
+        verbose_name_plural = _("回避表决")
+        constraints = [
+            models.UniqueConstraint(fields=["motion", "account_index"], name="recusal_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MeetingKey(models.Model):
+    """A meeting's data key, wrapped by a key-encryption key; see keys.py.
+
+    A table of its own, so that backups can leave it out: without it nothing personal opens.
+    """
+
+    class Purpose(models.TextChoices):
+        RECORDS = "RECORDS", _("个人信息")
+        INDEX = "INDEX", _("盲索引")
+        LINKS = "LINKS", _("投票链接")
+        CHALLENGES = "CHALLENGES", _("身份核验")
+
+    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="+")
+    purpose = models.CharField(max_length=10, choices=Purpose)
+    wrapped = models.BinaryField()
+    made_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["meeting", "purpose"], name="meeting_key_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} of meeting {self.meeting_id}"
+
+
+class JournalEntry(models.Model):
+    """One thing that happened to a meeting (会务日志): append-only by trigger."""
+
+    meeting = models.ForeignKey(
+        Meeting, models.PROTECT, related_name="journal", null=True, verbose_name=_("股东会")
+    )
+    verb = models.CharField(_("事项"), max_length=40)  # "register.approved"
+    actor = models.CharField(_("操作者"), max_length=60)  # "operator:3", "system:beat"
+    at = models.DateTimeField(_("时间"))
+    details = models.JSONField(_("详情"), default=dict)
+
+    class Meta:
+        verbose_name = _("会务日志")
+        verbose_name_plural = _("会务日志")
+        indexes = [models.Index(fields=["meeting", "-id"], name="journal_of_meeting")]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.actor}"

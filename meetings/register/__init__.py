@@ -1,0 +1,1 @@
+"""The register (股东名册): from a file to holders, whole or not at all."""

@@ -1,0 +1,10 @@
+"""The project as an app: its commands and system checks."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class PortalConfig(AppConfig):
+    name = "voting_portal"
+    verbose_name = "网络投票一键通"

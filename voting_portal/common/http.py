@@ -1,0 +1,44 @@
+"""What every request needs: an id, the client's address, and the words that all pages show."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from voting_portal.common.logs import request_id
+
+
+class RequestIdMiddleware:
+    """Give the request an id that logs carry and that a person can read out on the phone."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        token = request_id.set(secrets.token_hex(6))
+        try:
+            response = self.get_response(request)
+            response["X-Request-Id"] = request_id.get()
+        finally:
+            request_id.reset(token)
+        return response
+
+
+def client_address(request: HttpRequest) -> str:
+    """The address that our own outermost proxy server saw.
+
+    X-Forwarded-For is a list to which each hop appends; only the entry that our own hop wrote,
+    PROXY_HOPS from the end, cannot be made up by the client.
+    """
+    hops = settings.PROXY_HOPS
+    forwarded = request.headers.get("X-Forwarded-For", "").split(",")
+    if hops and len(forwarded) >= hops and (address := forwarded[-hops].strip()):
+        return address
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def page_context(_request: HttpRequest) -> dict[str, str]:
+    return {"hotline": settings.HOTLINE, "request_id": request_id.get()}

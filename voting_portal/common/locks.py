@@ -1,0 +1,19 @@
+"""PostgreSQL's advisory locks of one transaction, named once so that no two uses collide."""
+
+from __future__ import annotations
+
+from django.db import connection, transaction
+
+POLLS = 1  # shared by every ballot being cast; exclusive for the seal
+REGISTER = 2  # one load of a meeting's register at a time
+CAMPAIGN = 3  # one planner of a campaign at a time
+PARTITIONS = 4  # one change of the partitioned tables at a time
+
+
+def hold(kind: int, subject: int, *, shared: bool = False) -> None:
+    """Hold the lock until the transaction ends; wait for it as long as lock_timeout lets."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("an advisory lock needs a transaction")
+    function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s, %s)", [kind, subject])

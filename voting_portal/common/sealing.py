@@ -1,0 +1,69 @@
+"""Personal data at rest: sealed records and blind indexes.
+
+A sealed record is `algorithm (1 byte) | nonce (12 bytes) | ciphertext and tag`. The context
+(purpose and id of the row) is authenticated with it, so a record moved to another row does not
+open. Nonces are random: at 2^32 records a key the chance of a repeat stays below 2^-32, and keys
+are per meeting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+BLIND_INDEX_BYTES = 16
+ALGORITHMS = {"AES-256-GCM": 1, "SM4-GCM": 2}
+
+
+class CannotOpen(Exception):
+    """The record is not what was sealed under this key for this row."""
+
+
+def new_key() -> bytes:
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def seal(key: bytes, plain: bytes, *, context: bytes, algorithm: str = "AES-256-GCM") -> bytes:
+    """Seal bytes under a 32-byte key; `context` must be given again to open them."""
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    if algorithm == "AES-256-GCM":
+        return b"\x01" + nonce + AESGCM(key).encrypt(nonce, plain, context)
+    if algorithm == "SM4-GCM":
+        encryptor = Cipher(algorithms.SM4(_sm4_key(key)), modes.GCM(nonce)).encryptor()
+        encryptor.authenticate_additional_data(context)
+        body = encryptor.update(plain) + encryptor.finalize()
+        return b"\x02" + nonce + body + encryptor.tag
+    raise ValueError(f"unknown algorithm {algorithm!r}")
+
+
+def open_sealed(key: bytes, sealed: bytes, *, context: bytes) -> bytes:
+    """The bytes that `seal` took; CannotOpen for another key, another context or changed bytes."""
+    algorithm, nonce, body = sealed[:1], sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+    try:
+        if algorithm == b"\x01":
+            return AESGCM(key).decrypt(nonce, body, context)
+        if algorithm == b"\x02":
+            mode = modes.GCM(nonce, body[-TAG_BYTES:])
+            decryptor = Cipher(algorithms.SM4(_sm4_key(key)), mode).decryptor()
+            decryptor.authenticate_additional_data(context)
+            return decryptor.update(body[:-TAG_BYTES]) + decryptor.finalize()
+    except (InvalidTag, ValueError):
+        pass
+    raise CannotOpen
+
+
+def blind_index(key: bytes, value: str) -> bytes:
+    """16 bytes by which equal values are found without being readable."""
+    return hmac.digest(key, value.encode(), "sha256")[:BLIND_INDEX_BYTES]
+
+
+def _sm4_key(key: bytes) -> bytes:
+    return hashlib.sha256(b"sm4" + key).digest()[:16]

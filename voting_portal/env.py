@@ -1,0 +1,73 @@
+"""The environment, read once by the settings; `.env.example` lists every variable.
+
+In development every variable has a working default. In production (`PORTAL_ENV=production`)
+a missing or weak value stops the start with a sentence that says what to set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+IS_PRODUCTION = os.environ.get("PORTAL_ENV", "development") == "production"
+
+
+def optional(name: str, default: str = "") -> str:
+    """The variable's text, or `default` where it is unset or blank."""
+    return os.environ.get(name, "").strip() or default
+
+
+def required(name: str, *, development: str = "") -> str:
+    """The variable's text; in production it must be set, else `development` serves."""
+    value = optional(name)
+    if value:
+        return value
+    if IS_PRODUCTION:
+        raise ImproperlyConfigured(f"{name} must be set in production; see .env.example.")
+    return development
+
+
+def secret(name: str, *, development: str) -> str:
+    """A secret of at least 50 characters, from NAME or from the file that NAME_FILE names."""
+    file = optional(f"{name}_FILE")
+    value = Path(file).read_text().strip() if file else required(name, development=development)
+    if len(value) < 50 or len(set(value)) < 10:
+        raise ImproperlyConfigured(f"{name} is weak: give it 50 random characters or more.")
+    return value
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A comma-separated list."""
+    return [word.strip() for word in optional(name, default).split(",") if word.strip()]
+
+
+def number(name: str, default: int) -> int:
+    value = optional(name, str(default))
+    if not value.isdigit():
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.")
+    return int(value)
+
+
+def gateways(name: str, *, simulator: str) -> dict[str, dict[str, Any]]:
+    """Gateways as JSON: `{"sms": {"dialect": "...", "url": "...", ...}}`.
+
+    Unset in development, one gateway called `sms` leads to the simulator.
+    """
+    text = optional(name)
+    if not text:
+        if IS_PRODUCTION:
+            raise ImproperlyConfigured(f"{name} must be set in production; see .env.example.")
+        secret = "development-only-" + "simulator"
+        return {"sms": {"dialect": "http_batch", "url": simulator, "secret": secret, "rate": 5_000}}
+    try:
+        named: dict[str, dict[str, Any]] = json.loads(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is not JSON: {error}.") from None
+    for gateway, options in named.items():
+        if missing := {"dialect", "url", "rate"} - options.keys():
+            raise ImproperlyConfigured(f"{name}: {gateway} lacks {', '.join(sorted(missing))}.")
+    return named

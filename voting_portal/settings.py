@@ -1,0 +1,256 @@
+"""Settings of the portal: one file, read from the environment (`env.py`, `.env.example`)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import psycopg.conninfo
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from voting_portal import embedded, env
+
+BASE_DIR = embedded.CHECKOUT
+IS_PRODUCTION = env.IS_PRODUCTION
+DEBUG = False
+
+SECRET_KEY = env.secret(
+    "SECRET_KEY", development="" if IS_PRODUCTION else embedded.development_secret()
+)
+# Where the key-encryption keys live; see meetings/keys.py.
+KEYSTORE_FILE = env.required(
+    "KEYSTORE_FILE", development=str(embedded.DATA / "key-encryption-keys.json")
+)
+# "AES-256-GCM" or "SM4-GCM": what new records are sealed with; both can be read.
+SEALING_ALGORITHM = env.optional("SEALING_ALGORITHM", "AES-256-GCM")
+
+PUBLIC_URL = env.required("PUBLIC_URL", development="http://127.0.0.1:8000").rstrip("/")
+ALLOWED_HOSTS = env.words(
+    "ALLOWED_HOSTS", "" if IS_PRODUCTION else "127.0.0.1,localhost,testserver"
+)
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+# How many proxy servers of ours stand in front; client addresses are read from that hop only.
+PROXY_HOPS = env.number("PROXY_HOPS", 1 if IS_PRODUCTION else 0)
+
+if IS_PRODUCTION:
+    if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
+        raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts of this installation.")
+    if not PUBLIC_URL.startswith("https://"):
+        raise ImproperlyConfigured("PUBLIC_URL must begin with https:// in production.")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.postgres",
+    "django.contrib.staticfiles",
+    "csp",
+    "voting_portal.apps.PortalConfig",
+    "meetings.apps.MeetingsConfig",
+    "identity.apps.IdentityConfig",
+    "ballots.apps.BallotsConfig",
+    "notifications.apps.NotificationsConfig",
+]
+
+MIDDLEWARE = [
+    "voting_portal.common.http.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "voting_portal.urls"
+WSGI_APPLICATION = "voting_portal.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "voting_portal.common.http.page_context",
+            ],
+        },
+    }
+]
+
+# --- Database: every write goes to this one PostgreSQL -------------------------------------
+
+_server = psycopg.conninfo.conninfo_to_dict(
+    env.required("DATABASE_URL", development=embedded.DATABASE_URL)
+)
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": _server.get("dbname", "portal"),
+        "USER": _server.get("user", ""),
+        "PASSWORD": _server.get("password", ""),
+        "HOST": _server.get("host", ""),
+        "PORT": _server.get("port", ""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            # A page never waits long for a lock; long work sets its own limits.
+            "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
+            **({"sslmode": _server["sslmode"]} if "sslmode" in _server else {}),
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Redis: a doorbell and a rate counter, never the only place of a fact -------------------
+
+REDIS_URL = env.required("REDIS_URL", development=embedded.REDIS_URL)
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    }
+}
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_DEFAULT_QUEUE = "periodic"
+CELERY_TASK_ROUTES = {"notifications.tasks.send_batch": {"queue": "sending"}}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "Asia/Shanghai"
+CELERY_BEAT_SCHEDULE = {
+    "open and close the polls that are due": {
+        "task": "ballots.tasks.move_polls",
+        "schedule": timedelta(seconds=5),
+    },
+    "ring for batches that wait": {
+        "task": "notifications.tasks.ring",
+        "schedule": timedelta(seconds=15),
+    },
+    "apply delivery receipts": {
+        "task": "notifications.tasks.apply_receipts",
+        "schedule": timedelta(seconds=5),
+    },
+}
+
+# --- Gateways: name -> how to reach a carrier (JSON); see voting_portal/gateways ------------
+
+SIMULATOR_URL = env.optional("SIMULATOR_URL", "" if IS_PRODUCTION else "http://127.0.0.1:8001")
+GATEWAYS = env.gateways("GATEWAYS", simulator=SIMULATOR_URL)
+if IS_PRODUCTION and (
+    SIMULATOR_URL or not all(gateway["url"].startswith("https://") for gateway in GATEWAYS.values())
+):
+    raise ImproperlyConfigured(
+        "The gateway simulator and its handset are for development: unset SIMULATOR_URL and name "
+        "real carriers, reached over https://, in GATEWAYS."
+    )
+
+# --- People ----------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "identity.User"
+LOGIN_URL = "identity:staff-login"
+LOGIN_REDIRECT_URL = "identity:staff-home"
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+# A browser takes a __Host- cookie only over TLS, so development goes without the prefix.
+_COOKIE_PREFIX = "__Host-" if IS_PRODUCTION else ""
+SESSION_COOKIE_NAME = f"{_COOKIE_PREFIX}staff"
+CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}csrf"
+LANGUAGE_COOKIE_NAME = f"{_COOKIE_PREFIX}language"
+VOTER_COOKIE_PREFIX = f"{_COOKIE_PREFIX}voter-"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = IS_PRODUCTION
+CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "identity.views.start_again"
+
+# --- Transport and content -------------------------------------------------------------------
+
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_PRODUCTION else None
+SECURE_SSL_REDIRECT = False  # nginx redirects; see deploy/nginx.conf
+SECURE_HSTS_SECONDS = 31_536_000 if IS_PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_PRODUCTION
+SECURE_REFERRER_POLICY = "no-referrer"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [NONE],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
+
+# --- Language and time -----------------------------------------------------------------------
+
+# Sentences stand in the code in Chinese; locale/en holds the English ones.
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", _("简体中文")), ("en", _("英文"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "Asia/Shanghai"
+USE_THOUSAND_SEPARATOR = False
+
+# --- Static files ----------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if IS_PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = not IS_PRODUCTION
+
+# --- What the pages say ----------------------------------------------------------------------
+
+HOTLINE = env.optional("HOTLINE", "400-888-8400")
+SMS_SIGNATURE = env.optional("SMS_SIGNATURE", "上证信息")
+
+# --- Logs: one JSON object a line, without links and personal data ---------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "voting_portal.common.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": env.optional("LOG_LEVEL", "WARNING")},
+}
+
+SILENCED_SYSTEM_CHECKS: list[str] = []

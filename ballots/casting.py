@@ -1,0 +1,143 @@
+"""Casting a ballot (投票): the one way a vote gets into the books.
+
+One transaction: come in under the polls' shared lock, then one statement that asks the database's
+clock and inserts. The primary key decides between two that race, the database's clock about the
+window, and a ballot that waited behind the seal is refused, not slipped into a finished tally.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from ballots.entitlement import Entitlement
+from ballots.models import Ballot
+from ballots.rules import (
+    AlreadyCast,
+    CannotCast,
+    Choices,
+    NotTaken,
+    NoVotes,
+    RecusedOnly,
+    TooEarly,
+    TooLate,
+    check_choices,
+    normal_choices,
+)
+from meetings import polls
+from meetings.agenda import Agenda
+from meetings.models import Holder, Meeting
+from voting_portal.common import ids
+from voting_portal.common.codes import new_code
+
+CODE_CHARACTERS = 16
+
+CAST = """
+WITH clock AS MATERIALIZED (SELECT COALESCE(%(at)s::timestamptz, clock_timestamp()) AS now)
+INSERT INTO ballots_ballot (id, holder_id, share_class, shares, choices, level, code, cast_at)
+SELECT %(id)s, %(holder)s, %(share_class)s, %(shares)s, %(choices)s, %(level)s, %(code)s, clock.now
+FROM meetings_meeting meeting, clock
+WHERE meeting.id = %(meeting)s
+  AND meeting.state IN ('INVITED', 'OPEN')
+  AND meeting.polls_sealed_at IS NULL
+  AND clock.now BETWEEN meeting.polls_open_at AND meeting.polls_close_at
+  AND (%(at)s::timestamptz IS NULL OR meeting.is_rehearsal)
+ON CONFLICT (id) DO NOTHING
+RETURNING cast_at
+"""
+
+
+def cast_ballot(
+    *,
+    entitlement: Entitlement,
+    agenda: Agenda,
+    share_class: int,
+    choices: Choices,
+    level: int,
+    at: datetime | None = None,
+) -> Ballot:
+    """Record the holder's choices with all shares of one class, or raise CannotCast.
+
+    `share_class` is the class's number, `level` how well the holder was verified. `at` replays a
+    vote of a rehearsal at its own time; on a page it is None and the database's clock decides.
+    Refusals in the order in which they are judged: TooEarly, TooLate or NotTaken, NoVotes,
+    RecusedOnly, AlreadyCast (with the ballot that stands), BadBallot.
+    """
+    try:
+        _judge(entitlement, agenda, share_class, choices)
+    except CannotCast:
+        _ask_the_clock(agenda.meeting_id, at)  # a ballot out of time is that before all else
+        raise
+    holder = entitlement.holder
+    ballot = Ballot(
+        id=ids.ballot_id(holder.pk, share_class),
+        holder_id=holder.pk,
+        share_class=share_class,
+        shares=holder.shares_of(share_class),
+        choices=normal_choices(choices),
+        level=level,
+        code=new_code(CODE_CHARACTERS),
+    )
+    with transaction.atomic():
+        polls.enter(agenda.meeting_id)
+        ballot.cast_at = _insert(ballot, agenda.meeting_id, at)
+    return ballot
+
+
+def _judge(entitlement: Entitlement, agenda: Agenda, share_class: int, choices: Choices) -> None:
+    """Raise what the holder, the ballots already cast and the choices themselves forbid."""
+    holder, paper = entitlement.holder, agenda.share_classes[share_class]
+    shares, motions = holder.shares_of(share_class), agenda.votable(paper)
+    if not shares or not motions or holder.kind == Holder.Kind.VOTELESS:
+        raise NoVotes
+    if all(motion.number in entitlement.recused for motion in motions):
+        raise RecusedOnly
+    if share_class in entitlement.cast:
+        raise AlreadyCast(entitlement.cast[share_class])
+    check_choices(
+        motions=motions,
+        shares=shares,
+        votes_per_share=paper.votes_per_share,
+        recused=entitlement.recused,
+        choices=choices,
+    )
+
+
+def _insert(ballot: Ballot, meeting_id: int, at: datetime | None) -> datetime:
+    """Put the ballot in the books and return its time, or raise why it did not get in."""
+    values: dict[str, str | int | datetime | None] = {
+        "id": ballot.pk,
+        "holder": ballot.holder_id,
+        "share_class": ballot.share_class,
+        "shares": ballot.shares,
+        "choices": json.dumps(ballot.choices),
+        "level": ballot.level,
+        "code": ballot.code,
+        "meeting": meeting_id,
+        "at": at,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(CAST, values)
+        row = cursor.fetchone()
+    if row is None:
+        first = Ballot.objects.filter(pk=ballot.pk).first()
+        if first is not None:
+            raise AlreadyCast(first)
+        _ask_the_clock(meeting_id, at)
+        raise NotTaken
+    cast_at: datetime = row[0]
+    return cast_at
+
+
+def _ask_the_clock(meeting_id: int, at: datetime | None) -> None:
+    """Raise TooEarly, TooLate or NotTaken when the polls are not open."""
+    meeting = Meeting.objects.get(pk=meeting_id)
+    now = at or polls.database_time()
+    if now < meeting.polls_open_at:
+        raise TooEarly
+    if now > meeting.polls_close_at or meeting.polls_sealed_at is not None:
+        raise TooLate
+    if not meeting.polls_are_open(at=now):
+        raise NotTaken

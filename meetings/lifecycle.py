@@ -9,6 +9,7 @@ step is ballots/results.py. A verb locks the meeting's row, so no step is taken 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
@@ -23,6 +24,7 @@ BEIJING = ZoneInfo("Asia/Shanghai")
 # 互联网投票平台: 9:15 to 15:00 of the meeting's day.
 POLLS_OPEN, POLLS_CLOSE = time(9, 15), time(15, 0)
 
+TIMER = "system:timer"
 State = Meeting.State
 BEFORE_INVITATION = (State.DRAFT, State.REGISTER_LOADED, State.MOTIONS_CONFIRMED)
 
@@ -125,6 +127,23 @@ def close_rehearsal_early(meeting_id: int, *, by: str) -> Meeting:
     return advance(
         meeting_id, State.CLOSED, since=[State.INVITED, State.OPEN], by=by, now=sealed_at
     )
+
+
+def move_due_polls(*, now: datetime) -> None:
+    """Open and close all polls whose time has come; called every few seconds.
+
+    A meeting that another process moves at the same moment is left to it.
+    """
+    due = Meeting.objects.filter(state=State.INVITED, polls_open_at__lte=now).order_by("id")
+    over = Meeting.objects.filter(
+        state__in=[State.INVITED, State.OPEN], polls_close_at__lt=now
+    ).order_by("id")
+    for meeting in due.exclude(polls_close_at__lt=now):
+        with contextlib.suppress(CannotAdvance):
+            open_polls(meeting.pk, by=TIMER)
+    for meeting in over:
+        with contextlib.suppress(CannotAdvance):
+            close_polls(meeting.pk, by=TIMER)
 
 
 def certify(meeting_id: int, *, by: str, now: datetime) -> Meeting:

@@ -1,0 +1,54 @@
+"""`./manage.py tally MEETING --format json|csv|xlsx`: the result of a closed meeting."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from ballots import announcement
+from ballots.models import Tally
+from ballots.results import NotClosed, tally_meeting
+from meetings.agenda import read_agenda
+from meetings.lifecycle import CannotAdvance
+from meetings.models import Meeting
+
+
+class Command(BaseCommand):
+    help = "Count a meeting's ballots if that is not done yet, and print the result."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("meeting", type=int)
+        parser.add_argument("--format", choices=["json", "csv", "xlsx"], default="json")
+        parser.add_argument("--out", type=Path, help="a file; standard output where it is left out")
+
+    def handle(self, *, meeting: int, out: Path | None, **options: Any) -> None:
+        if not Meeting.objects.filter(pk=meeting).exists():
+            raise CommandError(f"There is no meeting {meeting}.")
+        tally = Tally.objects.filter(meeting_id=meeting).first() or self._count(meeting)
+        agenda = read_agenda(meeting)
+        if options["format"] == "json":
+            document = json.dumps(tally.content, ensure_ascii=False, indent=2).encode() + b"\n"
+        elif options["format"] == "csv":
+            document = announcement.as_csv(agenda, tally.content)
+        else:
+            document = announcement.as_xlsx(agenda, tally.content)
+        if out:
+            out.write_bytes(document)
+        else:
+            sys.stdout.buffer.write(document)
+
+    def _count(self, meeting: int) -> Tally:
+        try:
+            return tally_meeting(meeting, by="system:command", now=timezone.now())
+        except NotClosed:
+            raise CommandError(
+                "The polls of this meeting are not sealed: no figures yet."
+            ) from None
+        except CannotAdvance as refusal:
+            raise CommandError(str(refusal)) from None

@@ -234,7 +234,7 @@ class Motion(models.Model):
 class Candidate(models.Model):
     """Somebody who stands for election in a cumulative motion (候选人)."""
 
-    motion = models.ForeignKey(Motion, models.PROTECT, related_name="candidates")
+    motion = models.ForeignKey(Motion, models.CASCADE, related_name="candidates")
     item = models.PositiveSmallIntegerField(_("子序号"))
     name = models.CharField(_("姓名"), max_length=60)
 
@@ -412,7 +412,7 @@ class Recusal(models.Model):
     The account survives a new version of the register; `holder_id` is found anew each time.
     """
 
-    motion = models.ForeignKey(Motion, models.PROTECT, related_name="recusals")
+    motion = models.ForeignKey(Motion, models.CASCADE, related_name="recusals")
     name = models.CharField(_("关联股东名称"), max_length=100, help_text=_("与会议公告一致"))
     account_index = models.BinaryField(max_length=16, editable=False)
     account_masked = models.CharField(_("证券账户"), max_length=10, editable=False)

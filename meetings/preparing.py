@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
 
 from meetings import journal, keys
-from meetings.models import Holding, Meeting, MeetingKey, Motion, Recusal
+from meetings.models import Candidate, Holding, Meeting, MeetingKey, Motion, Recusal
 from meetings.register.records import account_index
 from voting_portal.common import ids, partitions
 from voting_portal.common.masking import mask_account
@@ -38,6 +39,21 @@ def recuse(motion: Motion, *, account: str, name: str, by: str, now: datetime) -
     find_recused_holders(motion.meeting_id)
     journal.record(motion.meeting_id, "motion.recusal", by=by, at=now, motion=motion.number)
     return recusal
+
+
+def candidate_names(motion: Motion) -> list[str]:
+    return list(motion.candidates.order_by("item").values_list("name", flat=True))
+
+
+@transaction.atomic
+def name_candidates(motion: Motion, names: Sequence[str]) -> None:
+    """Make these the candidates of a cumulative motion, numbered in this order."""
+    if candidate_names(motion) == list(names):
+        return
+    motion.candidates.all().delete()
+    Candidate.objects.bulk_create(
+        Candidate(motion=motion, item=item, name=name) for item, name in enumerate(names, start=1)
+    )
 
 
 def find_recused_holders(meeting_id: int) -> None:

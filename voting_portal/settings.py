@@ -40,7 +40,7 @@ if IS_PRODUCTION:
         raise ImproperlyConfigured("PUBLIC_URL must begin with https:// in production.")
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "voting_portal.admin.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

@@ -153,7 +153,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('item', models.PositiveSmallIntegerField(verbose_name='子序号')),
                 ('name', models.CharField(max_length=60, verbose_name='姓名')),
-                ('motion', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='candidates', to='meetings.motion')),
+                ('motion', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='candidates', to='meetings.motion')),
             ],
             options={
                 'verbose_name': '候选人',
@@ -168,7 +168,7 @@ class Migration(migrations.Migration):
                 ('account_index', models.BinaryField(max_length=16)),
                 ('account_masked', models.CharField(editable=False, max_length=10, verbose_name='证券账户')),
                 ('holder_id', models.BigIntegerField(db_index=True, editable=False, null=True)),
-                ('motion', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='recusals', to='meetings.motion')),
+                ('motion', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='recusals', to='meetings.motion')),
             ],
             options={
                 'verbose_name': '回避表决',

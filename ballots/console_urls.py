@@ -1,0 +1,14 @@
+"""Addresses of the secretary's pages."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from ballots import console
+
+app_name = "console"
+urlpatterns = [
+    path("", console.meetings, name="meetings"),
+    path("<int:meeting>/", console.meeting_page, name="meeting"),
+    path("<int:meeting>/result.<str:form>", console.download, name="download"),
+]

@@ -1,0 +1,7 @@
+"""Exchange staff at work: issuers, meetings, registers and the journal in Django admin."""
+
+from __future__ import annotations
+
+from meetings.admin import agenda, journal, register
+
+__all__ = ["agenda", "journal", "register"]

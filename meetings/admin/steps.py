@@ -1,0 +1,113 @@
+"""The next step of a meeting as a button: what may be done in which state, and by which verb.
+
+Apps above this one add theirs, e.g. the tally.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+
+from meetings import lifecycle
+from meetings.models import Meeting
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django_stubs_ext import StrOrPromise
+
+State = Meeting.State
+
+
+@dataclass(frozen=True)
+class Step:
+    """A button: shown while the meeting is in one of `states`, done by `verb(id, by, now)`."""
+
+    name: str
+    label: StrOrPromise
+    states: tuple[Meeting.State, ...]
+    verb: Callable[[int, str, datetime], object]
+    is_for_rehearsals_only: bool = False
+    is_grave: bool = False
+
+
+def _ignoring_now(verb: Callable[..., object]) -> Callable[[int, str, datetime], object]:
+    """The polls go by the database's clock and take no time from the browser's request."""
+    return lambda meeting, by, _now: verb(meeting, by=by)
+
+
+def _verb(verb: Callable[..., object]) -> Callable[[int, str, datetime], object]:
+    return lambda meeting, by, now: verb(meeting, by=by, now=now)
+
+
+STEPS: list[Step] = [
+    Step(
+        "confirm-motions",
+        _("确认议案"),
+        (State.REGISTER_LOADED,),
+        _verb(lifecycle.confirm_motions),
+    ),
+    Step("invite", _("开放投票链接"), (State.MOTIONS_CONFIRMED,), _verb(lifecycle.invite)),
+    Step(
+        "close-polls",
+        _("封存票箱"),
+        (State.INVITED, State.OPEN),
+        _ignoring_now(lifecycle.close_polls),
+    ),
+    Step(
+        "close-early",
+        _("提前截止(演练)"),
+        (State.INVITED, State.OPEN),
+        _ignoring_now(lifecycle.close_rehearsal_early),
+        is_for_rehearsals_only=True,
+    ),
+    Step("certify", _("确认结果"), (State.TALLIED,), _verb(lifecycle.certify)),
+    Step("publish", _("公布结果"), (State.CERTIFIED,), _verb(lifecycle.publish)),
+    Step(
+        "postpone",
+        _("延期"),
+        (*lifecycle.BEFORE_INVITATION, State.INVITED),
+        _verb(lifecycle.postpone),
+        is_grave=True,
+    ),
+    Step(
+        "cancel",
+        _("取消会议"),
+        (*lifecycle.BEFORE_INVITATION, State.INVITED, State.POSTPONED),
+        _verb(lifecycle.cancel),
+        is_grave=True,
+    ),
+]
+
+
+def steps_of(meeting: Meeting) -> list[Step]:
+    return [
+        step
+        for step in STEPS
+        if meeting.state in step.states
+        and (meeting.is_rehearsal or not step.is_for_rehearsals_only)
+    ]
+
+
+@require_POST
+def take_step(request: HttpRequest, meeting_id: int, name: str) -> HttpResponse:
+    """Do what a button says, or say why it cannot be done."""
+    meeting = Meeting.objects.filter(pk=meeting_id).first()
+    step = next((s for s in STEPS if s.name == name), None)
+    if meeting is None or step is None:
+        raise Http404
+    try:
+        step.verb(meeting_id, request.user.actor, timezone.now())  # type: ignore[union-attr]
+    except lifecycle.CannotAdvance as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("已完成:%(step)s。") % {"step": step.label})
+    return redirect("admin:meetings_meeting_change", meeting_id)

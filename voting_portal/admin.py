@@ -1,0 +1,45 @@
+"""The admin site of exchange staff: our name on it, our sign-in page before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.apps import AdminConfig
+from django.http import HttpRequest, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
+
+
+class PortalAdminSite(admin.AdminSite):
+    site_title = _("一键通管理")
+    site_header = _("股东会网络投票一键通")
+    index_title = _("会务管理")
+    site_url = None
+    enable_nav_sidebar = False
+
+    def login(self, _request: HttpRequest, _extra_context: Any = None) -> HttpResponseRedirect:  # type: ignore[override]
+        return redirect("identity:staff-login")
+
+
+class PortalAdminConfig(AdminConfig):
+    default_site = "voting_portal.admin.PortalAdminSite"
+
+
+class OperatorAdmin(admin.ModelAdmin[Any]):
+    """What operators may do by default: look. Nothing is ever deleted."""
+
+    def has_view_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
+        return request.user.is_active and request.user.is_staff
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_add_permission(self, _request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
+        return False

@@ -6,15 +6,8 @@ from __future__ import annotations
 import os
 import sys
 
-WITHOUT_SERVERS = {
-    "embedded",
-    "help",
-    "version",
-    "--help",
-    "--version",
-    "makemessages",
-    "compile_catalogues",
-}
+# Commands that need no database, or that start the servers in their own way.
+WITHOUT_SERVERS = {"embedded", "help", "version", "--help", "--version", "demo"}
 
 
 def main() -> None:
@@ -26,6 +19,8 @@ def main() -> None:
     if len(sys.argv) > 1 and not WITHOUT_SERVERS & set(sys.argv[1:]):
         try:
             embedded.start_what_is_missing()
+            if sys.argv[1] == "smoke":
+                embedded.use_scratch_database("smoke")
         except embedded.CannotStart as refusal:
             sys.exit(str(refusal))
     execute_from_command_line(sys.argv)

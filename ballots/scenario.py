@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from meetings.register.loading import approve_register, load_register
 
 from ballots.casting import cast_ballot
 from ballots.entitlement import read_entitlement
 from ballots.results import recount
 from ballots.rules import CannotCast
-from meetings import lifecycle
+from meetings import lifecycle, polls
 from meetings.agenda import Agenda, read_agenda
 from meetings.keys import meeting_key
 from meetings.models import (
@@ -32,7 +33,6 @@ from meetings.models import (
     ShareClass,
 )
 from meetings.preparing import prepare_meeting, recuse
-from meetings.register.loading import approve_register, load_register
 from meetings.register.records import account_index
 
 BY, OTHER = "system:scenario", "system:scenario-checker"
@@ -87,7 +87,7 @@ class _Run:
         agenda = read_agenda(self.meeting.pk)
         votes = sorted(self.scenario["votes"], key=lambda vote: (vote["at"], vote["seq"]))
         status = {str(vote["seq"]): self._vote(agenda, vote) for vote in votes}
-        lifecycle.close_polls(self.meeting.pk, by=BY)
+        polls.seal(self.meeting)
         result = recount(self.meeting.pk)
         names = {holder: key for key, holder in self.holders.items()}
         for motion in result["motions"].values():

@@ -114,6 +114,28 @@ def start_redis() -> bool:
     return True
 
 
+def use_scratch_database(name: str) -> None:
+    """Point this process and its children at an empty database and a Redis database of their own.
+
+    Call it before the settings are read. A database that DATABASE_URL names is left as it is.
+    """
+    import psycopg
+
+    if not env.optional("DATABASE_URL"):
+        database = f"portal_{name}"
+        with psycopg.connect(DATABASE_URL, autocommit=True) as conn:
+            conn.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+            conn.execute(f"CREATE DATABASE {database}")
+        os.environ["DATABASE_URL"] = DATABASE_URL.replace("/portal?", f"/{database}?")
+    if not env.optional("REDIS_URL"):
+        os.environ["REDIS_URL"] = f"{REDIS_URL}?db=1"
+    with socket.socket() as portal, socket.socket() as simulator:
+        for free in (portal, simulator):
+            free.bind(("127.0.0.1", 0))
+        os.environ["PORT"] = str(portal.getsockname()[1])
+        os.environ["SIMULATOR_URL"] = f"http://127.0.0.1:{simulator.getsockname()[1]}"
+
+
 def stop() -> list[str]:
     """Stop what runs; return the names of the servers that were stopped."""
     stopped = []

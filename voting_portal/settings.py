@@ -25,7 +25,9 @@ KEYSTORE_FILE = env.required(
 # "AES-256-GCM" or "SM4-GCM": what new records are sealed with; both can be read.
 SEALING_ALGORITHM = env.optional("SEALING_ALGORITHM", "AES-256-GCM")
 
-PUBLIC_URL = env.required("PUBLIC_URL", development="http://127.0.0.1:8000").rstrip("/")
+# The port of a checkout's own server; its gateway simulator takes the next one.
+PORT = env.number("PORT", 8000)
+PUBLIC_URL = env.required("PUBLIC_URL", development=f"http://127.0.0.1:{PORT}").rstrip("/")
 ALLOWED_HOSTS = env.words(
     "ALLOWED_HOSTS", "" if IS_PRODUCTION else "127.0.0.1,localhost,testserver"
 )
@@ -123,7 +125,10 @@ CACHES = {
         "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
     }
 }
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
+# Celery writes a socket's address and the number of its database in its own way.
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
+    "?db=", "?virtual_host="
+)
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
@@ -151,7 +156,9 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Gateways: name -> how to reach a carrier (JSON); see voting_portal/gateways ------------
 
-SIMULATOR_URL = env.optional("SIMULATOR_URL", "" if IS_PRODUCTION else "http://127.0.0.1:8001")
+SIMULATOR_URL = env.optional(
+    "SIMULATOR_URL", "" if IS_PRODUCTION else f"http://127.0.0.1:{PORT + 1}"
+)
 GATEWAYS = env.gateways("GATEWAYS", simulator=SIMULATOR_URL)
 if IS_PRODUCTION and (
     SIMULATOR_URL or not all(gateway["url"].startswith("https://") for gateway in GATEWAYS.values())

@@ -1,1 +1,1 @@
-"""A meeting to play with: synthetic data through the real parts, for `make demo` and `make smoke`."""
+"""A meeting to play with, synthetic data through real parts: `make demo` and `make smoke`."""

@@ -44,7 +44,7 @@ def secretary_required(
     @never_cache
     @require_safe
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         user = request.user
         if not isinstance(user, User) or user.role != User.Role.SECRETARY:
             raise Http404

@@ -135,8 +135,8 @@ class _Run:
         return meeting
 
     def _motions(self) -> None:
-        asked = ("separate_count", "dividend", "exclusive_group", "dual_threshold")
-        asked += ("per_class_threshold", "one_share_one_vote")
+        asked = ["separate_count", "dividend", "exclusive_group", "dual_threshold"]
+        asked += ["per_class_threshold", "one_share_one_vote"]
         for facts in self.scenario["motions"]:
             if wanted := [name for name in asked if facts.get(name)]:
                 raise Unsupported(f"motion {facts['number']}: {', '.join(wanted)}")

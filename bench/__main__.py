@@ -32,7 +32,6 @@ def main() -> None:
 
     from bench import Scale
 
-    settings.DATABASES["default"]["TEST"] = {"NAME": "bench_portal"}
     connection.settings_dict["TEST"]["NAME"] = "bench_portal"
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
     results = []

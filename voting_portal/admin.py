@@ -18,7 +18,7 @@ class PortalAdminSite(admin.AdminSite):
     site_url = None
     enable_nav_sidebar = False
 
-    def login(self, _request: HttpRequest, _extra_context: Any = None) -> HttpResponseRedirect:  # type: ignore[override]
+    def login(self, _request: HttpRequest, _extra_context: Any = None) -> HttpResponseRedirect:
         return redirect("identity:staff-login")
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import django_stubs_ext
 import psycopg.conninfo
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from voting_portal import embedded, env
+
+django_stubs_ext.monkeypatch()  # Django's classes take type parameters at run time, too
 
 BASE_DIR = embedded.CHECKOUT
 IS_PRODUCTION = env.IS_PRODUCTION

@@ -53,8 +53,8 @@ class _InlineOfMeeting(admin.TabularInline[Any, Meeting]):
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.is_staff and _is_editable(obj)
 
-    has_change_permission = has_add_permission  # type: ignore[assignment]
-    has_delete_permission = has_add_permission  # type: ignore[assignment]
+    has_change_permission = has_add_permission
+    has_delete_permission = has_add_permission
 
 
 class NumberedClasses(BaseInlineFormSet[ShareClass, Meeting, Any]):
@@ -144,7 +144,7 @@ class DocumentInline(_InlineOfMeeting):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "motion" and request.resolver_match:
-            meeting = request.resolver_match.kwargs.get("object_id")
+            meeting = request.resolver_match.kwargs.get("object_id", "0")
             kwargs["queryset"] = Motion.objects.filter(meeting_id=meeting)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 

@@ -1,0 +1,80 @@
+"""Meetings to measure with, filled by set-based SQL because only what comes after is timed."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+from meetings import live
+from meetings.models import Issuer, Meeting, Motion, ShareClass
+from meetings.preparing import prepare_meeting
+
+MOTIONS = 20
+_codes = itertools.count(600_000)
+
+HOLDERS = """
+INSERT INTO meetings_holder
+    (id, kind, name_masked, phone_masked, shares, person_index, phone_index, sealed)
+SELECT %(meeting)s::bigint << 28 | number, 'I', '张*三', '154****0001',
+       ARRAY[100 * (1 + number %% 977)::bigint],
+       sha256(number::text::bytea), NULL, ''
+FROM generate_series(1, %(rows)s) number
+"""
+
+BALLOTS = """
+INSERT INTO ballots_ballot
+    (id, holder_id, share_class, shares, choices, level, code, cast_at)
+SELECT holder.id << 3, holder.id, 0, holder.shares[1], paper.choices, 1,
+       upper(left(md5(holder.id::text), 16)), now()
+FROM meetings_holder holder,
+     (SELECT variant, jsonb_object_agg(
+             motion || '.00',
+             (ARRAY['FOR', 'FOR', 'AGAINST', 'ABSTAIN'])[1 + (motion * 7 + variant * 13) %% 4]
+         ) AS choices
+      FROM generate_series(1, %(motions)s) motion, generate_series(0, 96) variant
+      GROUP BY variant) paper
+WHERE holder.id >= %(meeting)s::bigint << 28 AND holder.id < (%(meeting)s::bigint + 1) << 28
+  AND paper.variant = holder.id %% 97
+"""
+
+
+def make_meeting(holders: int) -> Meeting:
+    """An open rehearsal with twenty plain motions and so many holders of A shares."""
+    now = timezone.now()
+    issuer = Issuer.objects.create(
+        security_code=str(next(_codes)), name="基准股份有限公司", short_name="基准"
+    )
+    meeting = Meeting.objects.create(
+        issuer=issuer,
+        title="2026年第一次临时股东会",
+        meeting_date=now.date(),
+        record_date=now.date(),
+        polls_open_at=now - timedelta(hours=1),
+        polls_close_at=now + timedelta(hours=1),
+        is_rehearsal=True,
+        state=Meeting.State.OPEN,
+    )
+    ShareClass.objects.create(meeting=meeting, number=0, code="A", capital=10**12)
+    Motion.objects.bulk_create(
+        Motion(meeting=meeting, group=group, title=f"关于第{group}项事项的议案")
+        for group in range(1, MOTIONS + 1)
+    )
+    prepare_meeting(meeting, by="system:bench", now=now)
+    _run(HOLDERS, meeting=meeting.pk, rows=holders)
+    _run("ANALYZE meetings_holder")
+    live.forget()
+    return meeting
+
+
+def cast_all(meeting: Meeting) -> None:
+    """A ballot of every holder, in 97 different patterns."""
+    _run(BALLOTS, meeting=meeting.pk, motions=MOTIONS)
+    _run("ANALYZE ballots_ballot")
+
+
+def _run(statement: str, **values: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values or None)

@@ -1,18 +1,36 @@
-"""What one holder may vote on (表决资格): shares by class, recusals, and ballots cast already."""
+"""What one holder may vote on (表决资格): shares by class, recusals, and ballots cast already.
+
+Every page of a holder begins here, so it is one plain query by two primary keys.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import CharField, OuterRef, Value
-from django.db.models.functions import Cast, Concat, LPad
+from django.db import connection
 
 from ballots.models import Ballot
 from meetings.agenda import Agenda, ClassPaper
-from meetings.models import Holder, Recusal
+from meetings.models import Holder
 from voting_portal.common import ids
+
+HOLDER = ("id", "kind", "name_masked", "phone_masked", "shares", "link_generation", "phone_index")
+BALLOT = ("id", "holder_id", "share_class", "shares", "choices", "level", "code", "cast_at")
+READ = f"""
+SELECT {", ".join(f"holder.{name}" for name in HOLDER)},
+       ARRAY(
+           SELECT motion."group" || '.' || lpad(motion.item::text, 2, '0')
+           FROM meetings_recusal recusal JOIN meetings_motion motion ON motion.id = motion_id
+           WHERE recusal.holder_id = holder.id
+       ),
+       {", ".join(f"ballot.{name}" for name in BALLOT)}
+FROM meetings_holder holder
+LEFT JOIN ballots_ballot ballot ON ballot.id BETWEEN %(first)s AND %(last)s
+WHERE holder.id = %(holder)s AND holder.link_generation = %(generation)s
+ORDER BY ballot.id
+"""  # noqa: S608 - names of our own columns
 
 
 @dataclass(frozen=True)
@@ -36,25 +54,27 @@ class Entitlement:
 
 
 def read_entitlement(holder_id: int, generation: int) -> Entitlement | None:
-    """Two queries. None when there is no such holder or the link's generation is over."""
-    number = Concat(
-        Cast("motion__group", CharField()),
-        Value("."),
-        LPad(Cast("motion__item", CharField()), 2, Value("0")),
-    )
-    recusals = Recusal.objects.filter(holder_id=OuterRef("pk")).annotate(number=number)
-    holder = (
-        Holder.objects.annotate(recused=ArraySubquery(recusals.values("number")))
-        .defer("sealed")
-        .filter(pk=holder_id, link_generation=generation)
-        .first()
-    )
-    if holder is None:
+    """One query. None when there is no such holder or the link's generation is over."""
+    values = {
+        "holder": holder_id,
+        "generation": generation,
+        "first": ids.ballot_id(holder_id, 0),
+        "last": ids.ballot_id(holder_id, 2**ids.CLASS_BITS - 1),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(READ, values)
+        rows = cursor.fetchall()
+    if not rows:
         return None
-    first = ids.ballot_id(holder_id, 0)
-    ballots = Ballot.objects.filter(pk__gte=first, pk__lt=first + 2**ids.CLASS_BITS)
+    end = len(HOLDER)
+    ballots = [_ballot(row[end + 1 :]) for row in rows if row[end + 1] is not None]
     return Entitlement(
-        holder=holder,
-        recused=frozenset(holder.recused),  # type: ignore[attr-defined]
-        cast={ballot.share_class: ballot for ballot in ballots.order_by("pk")},
+        holder=Holder.from_db("default", HOLDER, rows[0][:end]),
+        recused=frozenset(rows[0][end]),
+        cast={ballot.share_class: ballot for ballot in ballots},
     )
+
+
+def _ballot(row: tuple[object, ...]) -> Ballot:
+    values = dict(zip(BALLOT, row, strict=True))
+    return Ballot(**{**values, "choices": json.loads(str(values["choices"]))})

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from meetings.register.loading import approve_register, load_register
 
 from ballots.casting import cast_ballot
 from ballots.entitlement import read_entitlement
@@ -33,6 +32,7 @@ from meetings.models import (
     ShareClass,
 )
 from meetings.preparing import prepare_meeting, recuse
+from meetings.register.loading import approve_register, load_register
 from meetings.register.records import account_index
 
 BY, OTHER = "system:scenario", "system:scenario-checker"

@@ -80,6 +80,15 @@ class Expectation:
         """The class of ordinary shares under this security code."""
         return "B" if self.security_code.startswith("900") else "A"
 
+    @property
+    def codes(self) -> dict[int, str]:
+        return {share_class.number: share_class.code for share_class in self.classes}
+
+    @property
+    def width(self) -> int:
+        """How many elements Holder.shares has."""
+        return max(self.codes, default=0) + 1
+
 
 @dataclass(frozen=True)
 class Stated:

@@ -12,7 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from voting_portal.common import masking
 
 KEPT_OF_A_KIND = 1_000
-WARNINGS = frozenset({"ID_CHECKSUM", "ID_DATE", "NAME_SUSPICIOUS", "NAME_TRUNCATED"})
+WARNINGS = frozenset(
+    {"ID_CHECKSUM", "ID_DATE", "NAME_SUSPICIOUS", "NAME_TRUNCATED", "UNKNOWN_COLUMN"}
+)
 
 # kind -> why, what to do
 KINDS = {
@@ -80,6 +82,7 @@ KINDS = {
     "TOTAL_ACCOUNTS": (_("证券账户数与申报的不符。"), _("核对申报的户数,或重新导出名册。")),
     "TOTAL_CLASS": (_("该类别持股合计与申报的不符。"), _("核对申报的股数,或重新导出名册。")),
     "TOTAL_SHARES": (_("持股合计与申报的不符。"), _("核对申报的股数,或重新导出名册。")),
+    "UNKNOWN_COLUMN": (_("该列未使用。"), _("仅作提示:核对表头是否写错。")),
     "UNCLOSED_QUOTE": (_("引号没有配对。"), _("内容中的引号须写成两个引号。")),
     "WRONG_SECURITY_CODE": (_("证券代码不是本次会议的。"), _("核对是否选错了会议或文件。")),
     "XLSX_STRUCTURE": (_("XLSX文件已损坏。"), _("用Excel打开并另存后重新上传。")),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+
 from django.apps import AppConfig
 
 
 class PortalConfig(AppConfig):
     name = "voting_portal"
     verbose_name = "网络投票一键通"
+
+    def ready(self) -> None:
+        importlib.import_module("voting_portal.checks")  # registers them

@@ -1,7 +1,8 @@
 """The environment, read once by the settings; `.env.example` lists every variable.
 
 In development every variable has a working default. In production (`PORTAL_ENV=production`)
-a missing or weak value stops the start with a sentence that says what to set.
+a missing or weak value stops the start with a sentence that says what to set. Any variable NAME may
+come from a file instead, whose path is in NAME_FILE: secrets are mounted, not written down.
 """
 
 from __future__ import annotations
@@ -17,8 +18,17 @@ IS_PRODUCTION = os.environ.get("PORTAL_ENV", "development") == "production"
 
 
 def optional(name: str, default: str = "") -> str:
-    """The variable's text, or `default` where it is unset or blank."""
-    return os.environ.get(name, "").strip() or default
+    """The variable's text, or that of the file in NAME_FILE, or `default`."""
+    text = os.environ.get(name, "").strip()
+    file = os.environ.get(f"{name}_FILE", "").strip()
+    if not text and file:
+        try:
+            text = Path(file).read_text().strip()
+        except OSError as error:
+            raise ImproperlyConfigured(
+                f"{name}_FILE: cannot read {file}: {error.strerror}."
+            ) from None
+    return text or default
 
 
 def required(name: str, *, development: str = "") -> str:
@@ -32,9 +42,8 @@ def required(name: str, *, development: str = "") -> str:
 
 
 def secret(name: str, *, development: str) -> str:
-    """A secret of at least 50 characters, from NAME or from the file that NAME_FILE names."""
-    file = optional(f"{name}_FILE")
-    value = Path(file).read_text().strip() if file else required(name, development=development)
+    """A secret of at least 50 characters."""
+    value = required(name, development=development)
     if len(value) < 50 or len(set(value)) < 10:
         raise ImproperlyConfigured(f"{name} is weak: give it 50 random characters or more.")
     return value

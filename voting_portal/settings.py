@@ -104,7 +104,7 @@ DATABASES = {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": _server.get("dbname", "portal"),
         "USER": _server.get("user", ""),
-        "PASSWORD": _server.get("password", ""),
+        "PASSWORD": _server.get("password", "") or env.optional("DATABASE_PASSWORD"),
         "HOST": _server.get("host", ""),
         "PORT": _server.get("port", ""),
         "CONN_MAX_AGE": 60,
@@ -112,6 +112,7 @@ DATABASES = {
         "OPTIONS": {
             # A page never waits long for a lock; long work sets its own limits.
             "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
+            "connect_timeout": 5,
             **({"sslmode": _server["sslmode"]} if "sslmode" in _server else {}),
         },
     }

@@ -1,0 +1,80 @@
+"""What production needs besides settings that start: files in order, a database that keeps votes.
+
+`env.py` and `settings.py` refuse weak values by themselves; here is what only a look outside shows.
+The checks run before every command and, for the database, on `migrate` and `check --database`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connections
+
+from meetings.keys import FileKeyStore
+from voting_portal.common import sealing
+
+# Settings without which an acknowledged vote can be lost in a crash.
+KEEPS_VOTES = ("fsync", "full_page_writes", "synchronous_commit")
+
+
+@register(Tags.security)
+def check_keystore(**_options: Any) -> list[CheckMessage]:
+    """The key-encryption keys can be read, are whole, and not for everybody."""
+    if not settings.IS_PRODUCTION:
+        return []
+    path = Path(settings.KEYSTORE_FILE)
+    try:
+        store = FileKeyStore(path)
+        is_whole = all(len(key) == sealing.KEY_BYTES for key in store.keys.values())
+        is_whole = is_whole and store.current in store.keys
+    except OSError as error:
+        return [Error(f"KEYSTORE_FILE: cannot read {path}: {error.strerror}.", id="portal.E001")]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        is_whole = False
+    if not is_whole:
+        hint = 'It holds {"current": "1", "keys": {"1": "<base64 of 32 bytes>"}}.'
+        return [Error(f"KEYSTORE_FILE: {path} holds no keys.", hint=hint, id="portal.E002")]
+    return []
+
+
+@register(Tags.security)
+def check_secret_files(**_options: Any) -> list[CheckMessage]:
+    """No secret that comes from a file lies open to every user of the machine."""
+    if not settings.IS_PRODUCTION:
+        return []
+    named = {name: value for name, value in os.environ.items() if name.endswith("_FILE") and value}
+    return [
+        Error(
+            f"{name}: {path} is open to everybody on this machine.",
+            hint=f"chmod o= {path}",
+            id="portal.E003",
+        )
+        for name, path in sorted(named.items())
+        if Path(path).is_file() and Path(path).stat().st_mode & stat.S_IRWXO
+    ]
+
+
+@register(Tags.database)
+def check_database(databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
+    """PostgreSQL writes a vote to the disk before it says so."""
+    problems: list[CheckMessage] = []
+    for alias in databases or ():
+        with connections[alias].cursor() as cursor:
+            for name in KEEPS_VOTES:
+                cursor.execute("SELECT current_setting(%s)", [name])
+                (value,) = cursor.fetchone()
+                if value == "off":
+                    problems.append(
+                        Error(
+                            f"PostgreSQL runs with {name} = off: a crash would lose votes.",
+                            hint=f"Set {name} to on, its default.",
+                            id="portal.E004",
+                        )
+                    )
+    return problems

@@ -16,8 +16,12 @@ from django.views.decorators.http import require_POST
 
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting, Register
+from meetings.register.findings import with_reasons
 from meetings.register.loading import approve_register, discard_register, load_register
 from voting_portal.admin import OperatorAdmin
+
+
+SHOWN_FINDINGS = 100
 
 
 class UploadForm(forms.Form):
@@ -99,6 +103,22 @@ class RegisterAdmin(OperatorAdmin):
         ("uploaded_by", "uploaded_at"),
         ("approved_by", "approved_at"),
     )
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        register = self.get_object(request, object_id)
+        if register is not None:
+            findings = [
+                (_("错误"), with_reasons(register.errors[:SHOWN_FINDINGS])),
+                (_("警告"), with_reasons(register.warnings[:SHOWN_FINDINGS])),
+            ]
+            extra_context = {**(extra_context or {}), "findings": findings}
+        return super().change_view(request, object_id, form_url, extra_context)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view

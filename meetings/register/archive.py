@@ -41,7 +41,9 @@ class Member:
 
     def _blocks(self) -> Iterator[bytes]:
         """The expanded bytes; no more than declared are ever given on."""
-        inflate = zlib.decompressobj(-15) if self.info.compress_type == zipfile.ZIP_DEFLATED else None
+        inflate = (
+            zlib.decompressobj(-15) if self.info.compress_type == zipfile.ZIP_DEFLATED else None
+        )
         given, crc = 0, 0
         for packed in self._packed_blocks():
             while packed:

@@ -78,8 +78,10 @@ class DbfReader:
         if strays := marks.translate(None, b" *"):
             raise Unreadable(Finding("DBF_STRUCTURE", first + marks.index(strays[:1]) + 1))
         live = [at for at in range(len(marks)) if marks[at] == ord(" ")]
-        records = pl.DataFrame({"record": [block[at * width : at * width + width] for at in live]},
-                               schema={"record": pl.Binary})
+        records = pl.DataFrame(
+            {"record": [block[at * width : at * width + width] for at in live]},
+            schema={"record": pl.Binary},
+        )
         raw = records.select(
             pl.col("record").bin.slice(self._fields[at].at, self._fields[at].width).alias(str(at))
             for at in positions

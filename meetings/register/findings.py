@@ -173,6 +173,18 @@ class Findings:
         return any(kind not in WARNINGS for kind in self.counts)
 
 
+def with_reasons(findings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Findings as a register keeps them, with why and what to do in the reader's language."""
+    return [
+        {
+            **finding,
+            "reason": str(KINDS[finding["kind"]][0]),
+            "remedy": str(KINDS[finding["kind"]][1]),
+        }
+        for finding in findings
+    ]
+
+
 def mask_value(column: str, value: str) -> str:
     """What a list of faults may show of a cell; columns may be shifted, so long ones are cut."""
     value = "".join(c if c.isprintable() else " " for c in value[:40])

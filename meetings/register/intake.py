@@ -73,7 +73,9 @@ def take_in(
         for rows in _good_rows(file, file_name, expected, report, progress):
             staging.add(rows)
             sums = rows.group_by("share_class").agg(pl.col("shares").cast(pl.Int128).sum())
-            report.shares.update({expected.codes[number]: int(total) for number, total in sums.iter_rows()})
+            report.shares.update(
+                {expected.codes[number]: int(total) for number, total in sums.iter_rows()}
+            )
             if look is not None:
                 look(rows)
     except Unreadable as refusal:
@@ -145,7 +147,9 @@ def _good_rows(
 
 def _accounts_sha256(rows: pl.DataFrame, codes: Mapping[int, str]) -> str:
     sums = rows.group_by("account", "share_class").agg(pl.col("shares").cast(pl.Int128).sum())
-    lines = sorted(f"{account}|{codes[number]}|{total}" for account, number, total in sums.iter_rows())
+    lines = sorted(
+        f"{account}|{codes[number]}|{total}" for account, number, total in sums.iter_rows()
+    )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

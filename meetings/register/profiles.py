@@ -95,9 +95,7 @@ def recognise(headers: Sequence[str], *, line: int | None) -> Layout:
         else:
             raise Unreadable(Finding("DUPLICATE_COLUMN", line=line, column=field))
     if missing := [field for field in MANDATORY if field not in columns]:
-        raise Unreadable(
-            *(Finding("MISSING_COLUMN", line=line, column=field) for field in missing)
-        )
+        raise Unreadable(*(Finding("MISSING_COLUMN", line=line, column=field) for field in missing))
     unknown = tuple(h.strip()[:40] for h in headers if h.strip() and field_of(h) is None)
     return Layout(tuple(headers), columns, short_name, unknown)
 

@@ -144,9 +144,7 @@ class Staging:
         ]
         holders = rows.with_columns(
             id=pl.col("row") + self._base,
-            shares=pl.concat_str(
-                pl.lit("{"), pl.concat_str(shares, separator=","), pl.lit("}")
-            ),
+            shares=pl.concat_str(pl.lit("{"), pl.concat_str(shares, separator=","), pl.lit("}")),
         ).select(_HOLDER_COLUMNS)
         staged = rows.with_columns(person=_person()).select(_ROW_COLUMNS)
         self._wait()
@@ -200,17 +198,13 @@ class Staging:
             self._copy_merged(waiting)
 
     def _copy_merged(self, folded: list[Any]) -> None:
-        merged = [
-            self._merged(first, list(rows)) for first, rows in groupby(folded, itemgetter(0))
-        ]
+        merged = [self._merged(first, list(rows)) for first, rows in groupby(folded, itemgetter(0))]
         if merged:
             schema = {
                 name: pl.Binary if name in ("person_index", "phone_index", "sealed") else None
                 for name in _HOLDER_COLUMNS
             }
-            self._copy(
-                self.holders, pl.DataFrame(merged, schema=schema, orient="row")
-            )
+            self._copy(self.holders, pl.DataFrame(merged, schema=schema, orient="row"))
 
     def _merged(self, first: int, rows: list[Any]) -> tuple[Any, ...]:
         """One holder from the rows of a person: the first row's words, the first phone that can be
@@ -225,9 +219,7 @@ class Staging:
         ]
         with_phone = next((at for at, person in enumerate(persons) if person.phone), 0)
         accounts = dict.fromkeys(account for person in persons for account in person.accounts)
-        person = replace(
-            persons[0], phone=persons[with_phone].phone, accounts=tuple(accounts)
-        )
+        person = replace(persons[0], phone=persons[with_phone].phone, accounts=tuple(accounts))
         _first, _row, person_index, kind, name_masked, *_rest = rows[0]
         *_rest, phone_masked, phone_index, _shares, _sealed = rows[with_phone]
         sums = [sum(shares) for shares in zip(*(row[-2] for row in rows), strict=True)]

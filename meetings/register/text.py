@@ -105,9 +105,7 @@ class TextReader:
             return None
         self._lines.skip_rest()
         rows = pl.int_range(self._rows + 1, self._rows + len(cells) + 1, eager=True)
-        cells = cells.drop(str(width)).with_columns(
-            row=rows, line=rows + (self._line - self._rows)
-        )
+        cells = cells.drop(str(width)).with_columns(row=rows, line=rows + (self._line - self._rows))
         self._line += len(cells)
         return cells
 

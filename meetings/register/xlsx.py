@@ -195,7 +195,9 @@ class _TextsParser(_Parser):
         if name == "rPh":
             self._is_phonetic = False
         elif name == "t" and self._parts is not None and self.texts:
-            self.texts[-1] = (self.texts[-1] + _unescaped("".join(self._parts)))[: LONGEST_FIELD + 1]
+            self.texts[-1] = (self.texts[-1] + _unescaped("".join(self._parts)))[
+                : LONGEST_FIELD + 1
+            ]
             self._parts = None
 
     def text(self, data: str) -> None:

@@ -128,7 +128,7 @@ def load_holders(
     *,
     holders: int,
     directory: Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Register:
     """Write a GB18030 DBF of so many holders, load it by one person and approve it by the other."""
     directory.mkdir(parents=True, exist_ok=True)

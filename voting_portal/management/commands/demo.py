@@ -101,11 +101,9 @@ class Command(BaseCommand):
             "has 提前截止 (close now) and 计票 (tally)."
         )
 
-    def _progress(self, done: int, total: int) -> None:
+    def _progress(self, part: float) -> None:
         if not self.stderr.isatty():
             return
-        share = done / max(total, 1)
-        bar = "#" * int(30 * share)
-        self.stderr.write(f"\rLoading the register [{bar:<30}] {share:4.0%}", ending="")
-        if done >= total:
-            self.stderr.write("")
+        bar = "#" * int(30 * part)
+        ending = "\n" if part >= 1 else ""
+        self.stderr.write(f"\rLoading the register [{bar:<30}] {part:4.0%}", ending=ending)

@@ -26,7 +26,8 @@ class Member:
 
     file: IO[bytes]
     info: zipfile.ZipInfo
-    too_large: str  # the kind of finding
+    broken: str  # kinds of findings
+    too_large: str
 
     @property
     def name(self) -> str:
@@ -41,32 +42,39 @@ class Member:
 
     def _blocks(self) -> Iterator[bytes]:
         """The expanded bytes; no more than declared are ever given on."""
-        inflate = (
-            zlib.decompressobj(-15) if self.info.compress_type == zipfile.ZIP_DEFLATED else None
-        )
         given, crc = 0, 0
-        for packed in self._packed_blocks():
-            while packed:
-                try:
-                    block = inflate.decompress(packed, BLOCK_BYTES) if inflate else packed
-                except zlib.error:
-                    raise Unreadable(Finding("ZIP_CONTENT")) from None
-                given += len(block)
-                crc = zlib.crc32(block, crc)
-                if given > self.size:
-                    raise Unreadable(Finding(self.too_large))
-                yield block
-                packed = inflate.unconsumed_tail if inflate else b""
+        for block in self._inflated_blocks():
+            given += len(block)
+            crc = zlib.crc32(block, crc)
+            if given > self.size:
+                raise Unreadable(Finding(self.too_large))
+            yield block
         if given != self.size:
             raise Unreadable(Finding(self.too_large))
         if crc != self.info.CRC:
-            raise Unreadable(Finding("ZIP_CONTENT"))
+            raise Unreadable(Finding(self.broken))
+
+    def _inflated_blocks(self) -> Iterator[bytes]:
+        if self.info.compress_type == zipfile.ZIP_STORED:
+            yield from self._packed_blocks()
+            return
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            for packed in self._packed_blocks():
+                yield inflate.decompress(packed, BLOCK_BYTES)
+                while inflate.unconsumed_tail:
+                    yield inflate.decompress(inflate.unconsumed_tail, BLOCK_BYTES)
+            yield inflate.flush()  # the end of a last match at most: all input was taken
+        except zlib.error:
+            raise Unreadable(Finding(self.broken)) from None
+        if not inflate.eof:
+            raise Unreadable(Finding(self.broken))
 
     def _packed_blocks(self) -> Iterator[bytes]:
         self.file.seek(self.info.header_offset)
         header = self.file.read(_LOCAL_HEADER.size)
         if len(header) < _LOCAL_HEADER.size or header[:4] != b"PK\x03\x04":
-            raise Unreadable(Finding("ZIP_CONTENT"))
+            raise Unreadable(Finding(self.broken))
         *_rest, name, extra = _LOCAL_HEADER.unpack(header)
         at = self.info.header_offset + len(header) + name + extra
         left = self.info.compress_size
@@ -74,7 +82,7 @@ class Member:
             self.file.seek(at)  # each time: two members may be read by turns
             block = self.file.read(min(left, BLOCK_BYTES // 4))
             if not block:
-                raise Unreadable(Finding("ZIP_CONTENT"))
+                raise Unreadable(Finding(self.broken))
             at, left = at + len(block), left - len(block)
             yield block
 
@@ -109,7 +117,7 @@ def members(file: IO[bytes], *, broken: str, too_large: str) -> list[Member]:
         for info in listed
     ):
         raise Unreadable(Finding(broken))
-    return [Member(file, info, too_large) for info in listed]
+    return [Member(file, info, broken, too_large) for info in listed]
 
 
 def only_member(file: IO[bytes]) -> Member:

@@ -62,9 +62,14 @@ class Chunk:
 class Reader(Protocol):
     """A register whose headers were read; Unreadable from `chunks` ends the reading."""
 
-    headers: Sequence[str]
-    header_line: int | None
-    size: int  # bytes of the content
+    @property
+    def headers(self) -> Sequence[str]: ...
+
+    @property
+    def header_line(self) -> int | None: ...
+
+    @property
+    def size(self) -> int: ...  # bytes that `Chunk.bytes_read` counts up to
 
     def chunks(self, layout: Layout) -> Iterator[Chunk]: ...
 

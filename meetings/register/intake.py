@@ -73,9 +73,8 @@ def take_in(
         for rows in _good_rows(file, file_name, expected, report, progress):
             staging.add(rows)
             sums = rows.group_by("share_class").agg(pl.col("shares").cast(pl.Int128).sum())
-            report.shares.update(
-                {expected.codes[number]: int(total) for number, total in sums.iter_rows()}
-            )
+            for number, total in sums.iter_rows():
+                report.shares[expected.codes[number]] += int(total)
             if look is not None:
                 look(rows)
     except Unreadable as refusal:

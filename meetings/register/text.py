@@ -219,15 +219,15 @@ class _Lines:
     def _decoded(self, stream: Stream, encoding: str) -> Iterator[str]:
         waiting = b""
         for block in blocks(stream):
+            text = waiting + block
             if self.bytes_read == 0 and encoding == "utf-8":
-                waiting, block = b"", block.removeprefix(codecs.BOM_UTF8)
+                text = text.removeprefix(codecs.BOM_UTF8)
             self.bytes_read += len(block)
-            whole, line_feed, waiting = (waiting + block).rpartition(b"\n")
+            whole, line_feed, waiting = text.rpartition(b"\n")
             if whole or line_feed:
                 yield from _decode(whole + line_feed, encoding)
             if len(waiting) > LONGEST_LINE:
-                text = waiting.decode(encoding, errors="ignore")
-                raise _NotALine("FIELD_TOO_LONG", text)
+                raise _NotALine("FIELD_TOO_LONG", waiting.decode(encoding, errors="ignore"))
         if waiting:
             yield from _decode(waiting, encoding)
 

@@ -12,7 +12,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from xml.parsers import expat  # noqa: S407  (DOCTYPE, and with it every entity, is refused)
+from xml.parsers import expat
 
 import polars as pl
 
@@ -94,7 +94,8 @@ class XlsxReader:
         return self._members[part].open()
 
     def _read_records(self, part: str) -> Iterator[_Record]:
-        for self._bytes_read in _parsing(self._open(part), self._sheet):
+        for bytes_read in _parsing(self._open(part), self._sheet):
+            self._bytes_read = bytes_read
             yield from self._sheet.take_records()
 
     def chunks(self, layout: Layout) -> Iterator[Chunk]:
@@ -145,7 +146,7 @@ def _faults(layout: Layout, record: _Record, row: int) -> Iterator[Finding]:
 class _Parser:
     """Elements by their local names, whatever prefix the file gives them."""
 
-    def start(self, name: str, attributes: dict[str, str]) -> None: ...
+    def start(self, name: str, attributes: dict[str, str], /) -> None: ...
 
     def end(self, name: str) -> None: ...
 
@@ -183,7 +184,7 @@ class _TextsParser(_Parser):
         self._parts: list[str] | None = None
         self._is_phonetic = False
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
+    def start(self, name: str, _attributes: dict[str, str]) -> None:
         if name == "si":
             self.texts.append("")
         elif name == "rPh":
@@ -332,7 +333,7 @@ def _parsing(stream: Stream, parser: _Parser) -> Iterator[int]:
             machine.Parse(block)
             done += len(block)
             yield done
-        machine.Parse(b"", True)  # noqa: FBT003
+        machine.Parse(b"", True)
     except expat.ExpatError:
         raise Unreadable(Finding("XLSX_STRUCTURE")) from None
     yield done

@@ -1,0 +1,66 @@
+"""What the register's commands say on a terminal."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterable
+from typing import TextIO
+
+from meetings.register.findings import Finding
+
+SHOWN = 50
+_BAR = 30
+_PATIENCE_SECONDS = 2
+
+
+class ProgressBar:
+    """A bar on a terminal for what takes longer than two seconds; nothing elsewhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._is_shown = stream.isatty()
+        self._started = time.monotonic()
+        self._is_drawn = False
+
+    def __call__(self, part: float) -> None:
+        if self._is_shown and time.monotonic() - self._started > _PATIENCE_SECONDS:
+            full = round(part * _BAR)
+            self._stream.write(f"\r[{'#' * full}{'.' * (_BAR - full)}] {part:4.0%}")
+            self._stream.flush()
+            self._is_drawn = True
+
+    def clear(self) -> None:
+        if self._is_drawn:
+            self._stream.write("\r\033[K")
+
+
+def findings_table(title: str, findings: Iterable[Finding]) -> list[str]:
+    """Lines of a table: row, line, column, kind, masked value, reason, what to do."""
+    findings = list(findings)
+    if not findings:
+        return []
+    lines = [
+        f"{title}:",
+        "\t".join(("row", "line", "column", "kind", "value", "why", "what to do")),
+    ]
+    for finding in findings[:SHOWN]:
+        cells = (finding.row, finding.line, finding.column, finding.kind, finding.value or None)
+        words = ["-" if cell is None else str(cell) for cell in cells]
+        lines.append("\t".join((*words, finding.reason, finding.remedy)))
+    if len(findings) > SHOWN:
+        lines.append(f"... and {len(findings) - SHOWN} more; --json shows them")
+    return lines
+
+
+def places(findings: Iterable[Finding]) -> list[dict[str, object]]:
+    """Findings as the JSON of check_register and import_register names them."""
+    return [
+        {key: value for key, value in finding.as_json().items() if key != "value"}
+        for finding in findings
+    ]
+
+
+def peak_megabytes() -> int:
+    """The most memory that this process has had resident so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

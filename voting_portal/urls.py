@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from voting_portal import health
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("secretary/", include("ballots.console_urls")),
+    path("", include("notifications.urls")),
     path("live", health.live, name="live"),
     path("ready", health.ready, name="ready"),
 ]

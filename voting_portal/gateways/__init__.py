@@ -1,0 +1,47 @@
+"""How to speak to carriers (短信网关). Knows no app: it takes a phone and a text.
+
+The setting GATEWAYS names them: `{"sms": {"dialect": "http_batch", "url": ..., "rate": ...}}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from voting_portal.gateways.http_batch import HttpBatchGateway
+from voting_portal.gateways.protocol import Gateway, Message, Outcome, Result
+
+__all__ = ["Gateway", "Message", "NoSuchGateway", "Outcome", "Result", "gateway", "send_now"]
+
+DIALECTS: dict[str, Callable[[str, Mapping[str, Any]], Gateway]] = {"http_batch": HttpBatchGateway}
+
+
+class NoSuchGateway(Exception):
+    """The settings name no gateway so."""
+
+
+def gateway(name: str) -> Gateway:
+    """The gateway of this name; NoSuchGateway when the settings have none."""
+    options = settings.GATEWAYS.get(name)
+    if options is None:
+        raise NoSuchGateway(name)
+    dialect = DIALECTS.get(options["dialect"])
+    if dialect is None:
+        known = ", ".join(sorted(DIALECTS))
+        raise ImproperlyConfigured(
+            f"GATEWAYS: {name} speaks {options['dialect']!r}; known dialects are {known}."
+        )
+    return dialect(name, options)
+
+
+def send_now(message: Message) -> Result:
+    """Send one message at once by the gateway `sms`: a one-time code that somebody waits for.
+
+    It does not queue behind campaigns and is not tried again; it takes ten seconds at the very
+    most (five to connect, five for the answer). Only ACCEPTED means that the carrier has it.
+    """
+    (result,) = gateway("sms").send([message])
+    return result

@@ -1,0 +1,86 @@
+"""What a carrier's gateway (通道) is to the portal, whatever dialect it speaks.
+
+A gateway takes messages and says of each what is certain about it. The difference that matters is
+between "certainly not sent", which may be tried again, and "unknown", which may not: carriers have
+no idempotence, and nobody shall get a message twice.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+
+class NotFromGateway(Exception):
+    """The receipt is not one of this gateway: unsigned, wrongly signed, too old or unreadable."""
+
+
+class Outcome(enum.Enum):
+    """What is known of a message after it was handed to a gateway."""
+
+    ACCEPTED = "accepted"  # the carrier has it; a receipt will follow
+    REJECTED = "rejected"  # final for this number
+    THROTTLED = "throttled"  # certainly not sent: too fast
+    NOT_SENT = "not sent"  # certainly not sent: no connection was made
+    UNKNOWN = "unknown"  # the request left, no answer came
+    MISCONFIGURED = "misconfigured"  # certainly not sent, and no message will be: our own fault
+
+
+@dataclass(frozen=True)
+class Message:
+    """A text for a phone; `ref` is ours and comes back in results and receipts."""
+
+    ref: str
+    phone: str = field(repr=False)
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one message; `reason` is the carrier's code, never a number or a text."""
+
+    ref: str
+    outcome: Outcome
+    gateway_ref: str = ""
+    reason: str = ""
+    retry_after: float = 0.0  # seconds, when throttled
+
+
+@dataclass(frozen=True)
+class ReceiptLine:
+    """What the carrier reports later of one message; final."""
+
+    ref: str
+    is_delivered: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ReceiptAnswer:
+    """What the carrier wants to hear when a receipt has arrived."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+
+
+class Gateway(Protocol):
+    """A way to phones. Implementations hold no state that a restart would miss."""
+
+    name: str
+    batch_size: int  # messages in one `send`
+    rate: float  # segments a second that the carrier has agreed to
+    receipt_answer: ReceiptAnswer
+
+    def send(self, messages: Sequence[Message]) -> list[Result]:
+        """Hand over up to `batch_size` messages; one result each. Never raises for the network."""
+        ...
+
+    def read_receipts(
+        self, headers: Mapping[str, str], body: bytes, *, now: datetime
+    ) -> list[ReceiptLine]:
+        """The lines of a receipt that the carrier posted; NotFromGateway when it did not."""
+        ...

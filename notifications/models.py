@@ -84,6 +84,12 @@ class DeliveryBatch(models.Model):
         return f"batch {self.pk} of {self.campaign_id}"
 
 
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def of_campaign(self, campaign: Campaign) -> DeliveryQuerySet:
+        first, end = ids.delivery_range(campaign.meeting_id)
+        return self.filter(id__gte=first, id__lt=end, batch__campaign=campaign)
+
+
 class Delivery(models.Model):
     """One message to one holder (发送记录). Its state only ever rises in rank.
 
@@ -104,12 +110,13 @@ class Delivery(models.Model):
     batch = models.ForeignKey(
         DeliveryBatch, models.DO_NOTHING, db_constraint=False, related_name="deliveries"
     )
-    state = models.PositiveSmallIntegerField(choices=State, default=State.QUEUED)
+    state = models.PositiveSmallIntegerField(_("状态"), choices=State, default=State.QUEUED)
     gateway_ref = models.CharField(max_length=64, blank=True)
-    reason = models.CharField(
-        max_length=40, blank=True
-    )  # the gateway's code, or why it was skipped
-    changed_at = models.DateTimeField()
+    # the gateway's code, or why it was skipped
+    reason = models.CharField(_("原因"), max_length=40, blank=True)
+    changed_at = models.DateTimeField(_("最近变化"))
+
+    objects = DeliveryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("发送记录")
@@ -121,22 +128,25 @@ class Delivery(models.Model):
 
 
 class Receipt(models.Model):
-    """A delivery receipt (状态报告) as the gateway sent it, applied later in batches."""
+    """A delivery receipt (状态报告) that a gateway posted, applied later in batches.
+
+    Kept as it was read, not as raw text: many carriers' receipts carry phone numbers.
+    """
 
     gateway = models.CharField(max_length=30)
-    digest = models.BinaryField(
-        max_length=32, unique=True
-    )  # of gateway and body: a repeat is one row
-    body = models.TextField()
+    # of gateway and raw body: a repeat is one row
+    digest = models.BinaryField(max_length=32, unique=True)
+    lines = models.JSONField()  # [[ref, is delivered, reason], ...]
     received_at = models.DateTimeField()
+    due_at = models.DateTimeField()  # when to apply it, and later to try again
     applied_at = models.DateTimeField(null=True)
-    matched = models.PositiveIntegerField(default=0)
+    matched = models.PositiveIntegerField(default=0)  # lines that named a delivery
 
     class Meta:
         indexes = [
             # read by tasks.apply_receipts
             models.Index(
-                fields=["id"], condition=Q(applied_at__isnull=True), name="receipt_waiting"
+                fields=["due_at"], condition=Q(applied_at__isnull=True), name="receipt_waiting"
             ),
         ]
 

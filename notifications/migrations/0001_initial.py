@@ -17,10 +17,10 @@ class Migration(migrations.Migration):
             name='Delivery',
             fields=[
                 ('id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('state', models.PositiveSmallIntegerField(choices=[(10, '待发'), (15, '无需发送'), (20, '提交中'), (25, '结果不明'), (30, '通道已接收'), (50, '发送失败'), (60, '已送达')], default=10)),
+                ('state', models.PositiveSmallIntegerField(verbose_name='状态', choices=[(10, '待发'), (15, '无需发送'), (20, '提交中'), (25, '结果不明'), (30, '通道已接收'), (50, '发送失败'), (60, '已送达')], default=10)),
                 ('gateway_ref', models.CharField(blank=True, max_length=64)),
-                ('reason', models.CharField(blank=True, max_length=40)),
-                ('changed_at', models.DateTimeField()),
+                ('reason', models.CharField(blank=True, max_length=40, verbose_name='原因')),
+                ('changed_at', models.DateTimeField(verbose_name='最近变化')),
             ],
             options={
                 'verbose_name': '发送记录',
@@ -65,13 +65,14 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('gateway', models.CharField(max_length=30)),
                 ('digest', models.BinaryField(max_length=32, unique=True)),
-                ('body', models.TextField()),
+                ('lines', models.JSONField()),
                 ('received_at', models.DateTimeField()),
+                ('due_at', models.DateTimeField()),
                 ('applied_at', models.DateTimeField(null=True)),
                 ('matched', models.PositiveIntegerField(default=0)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('applied_at__isnull', True)), fields=['id'], name='receipt_waiting')],
+                'indexes': [models.Index(condition=models.Q(('applied_at__isnull', True)), fields=['due_at'], name='receipt_waiting')],
             },
         ),
         migrations.AddConstraint(

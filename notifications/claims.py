@@ -1,0 +1,151 @@
+"""Who may send a batch: claims, their leases, and what becomes of a worker that does not return.
+
+Only PostgreSQL knows. A claim is one conditional UPDATE, so the broker may ring twice or never.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+from notifications import campaigns
+from notifications.models import Delivery
+from voting_portal.common import ids
+
+LEASE = timedelta(minutes=5)
+
+State = Delivery.State
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's right to a batch until its lease runs out; `key` tells it from later claims."""
+
+    batch_id: int
+    campaign_id: int
+    meeting_id: int
+    gateway: str
+    key: uuid.UUID
+
+    @property
+    def ids(self) -> tuple[int, int]:
+        """First and end of the ids among which its deliveries are: one partition."""
+        return ids.delivery_range(self.meeting_id)
+
+
+def claim_batch(batch_id: int, *, now: datetime) -> Claim | None:
+    """Claim a batch that waits; None when it is another's, done, or its campaign does not run.
+
+    One UPDATE decides between workers, so ringing twice for a batch is harmless.
+    """
+    key = uuid.uuid4()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE notifications_deliverybatch AS batch
+            SET state = 'LEASED', claim = %s, lease_until = %s
+            FROM notifications_campaign AS campaign
+            WHERE batch.id = %s AND batch.state = 'READY'
+              AND campaign.id = batch.campaign_id AND campaign.state = 'RUNNING'
+            RETURNING campaign.id, campaign.meeting_id, campaign.gateway
+            """,
+            [key, now + LEASE, batch_id],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    campaign_id, meeting_id, gateway = row
+    return Claim(batch_id, campaign_id, meeting_id, gateway, key)
+
+
+def renew(claim: Claim, *, now: datetime) -> bool:
+    """Lengthen the lease; False when the batch is not this claim's any more."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE notifications_deliverybatch SET lease_until = %s
+            WHERE id = %s AND claim = %s AND state = 'LEASED'
+            """,
+            [now + LEASE, claim.batch_id, claim.key],
+        )
+        return bool(cursor.rowcount)
+
+
+def next_round(*, already_rung: int, at_most: int, now: datetime) -> list[int]:
+    """Batches to ring for: those that wait, oldest first, but for as many as were rung already.
+
+    Also takes leases back that ran out, and closes campaigns that are done.
+    """
+    reap(now=now)
+    campaigns.finish_campaigns(now=now)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT batch.id FROM notifications_deliverybatch AS batch
+            JOIN notifications_campaign AS campaign ON campaign.id = batch.campaign_id
+            WHERE batch.state = 'READY' AND campaign.state = 'RUNNING'
+            ORDER BY batch.id OFFSET %s LIMIT %s
+            """,
+            [already_rung, max(0, at_most - already_rung)],
+        )
+        return [batch_id for (batch_id,) in cursor.fetchall()]
+
+
+@transaction.atomic
+def reap(*, now: datetime) -> int:
+    """Take batches back whose worker is gone; return how many messages are unknown by that.
+
+    What was still queued will be sent by the next claim; what was SENDING may have left.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE notifications_deliverybatch AS batch
+            SET state = 'READY', claim = NULL, lease_until = NULL
+            FROM notifications_campaign AS campaign
+            WHERE batch.state = 'LEASED' AND batch.lease_until < %s
+              AND campaign.id = batch.campaign_id
+            RETURNING batch.id, campaign.meeting_id
+            """,
+            [now],
+        )
+        reaped: dict[int, list[int]] = {}
+        for batch_id, meeting_id in cursor.fetchall():
+            reaped.setdefault(meeting_id, []).append(batch_id)
+    return sum(_give_up(meeting, batches, now=now) for meeting, batches in reaped.items())
+
+
+@transaction.atomic
+def hand_back(claim: Claim, *, now: datetime) -> None:
+    """End the claim: the batch is done, or waits again when something of it is still queued."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE notifications_deliverybatch
+            SET claim = NULL, lease_until = NULL, state = CASE WHEN EXISTS (
+                SELECT FROM notifications_delivery
+                WHERE batch_id = %s AND state = %s AND id >= %s AND id < %s
+            ) THEN 'READY' ELSE 'DONE' END
+            WHERE id = %s AND claim = %s AND state = 'LEASED'
+            """,
+            [claim.batch_id, State.QUEUED, *claim.ids, claim.batch_id, claim.key],
+        )
+        if cursor.rowcount:
+            _give_up(claim.meeting_id, [claim.batch_id], now=now)
+
+
+def _give_up(meeting_id: int, batches: Sequence[int], *, now: datetime) -> int:
+    """What is still SENDING in batches that nobody sends any more is unknown; return how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE notifications_delivery SET state = %s, reason = 'no answer', changed_at = %s
+            WHERE batch_id = ANY(%s) AND state = %s AND id >= %s AND id < %s
+            """,
+            [State.UNKNOWN, now, list(batches), State.SENDING, *ids.delivery_range(meeting_id)],
+        )
+        return int(cursor.rowcount)

@@ -1,0 +1,275 @@
+"""Sending a batch: what is committed before bytes leave, and what the answers mean.
+
+The promise is at most once: a delivery is SENDING in the database before its message leaves, and
+from there it never comes back unless the gateway says that it certainly was not sent. A message
+without an answer is UNKNOWN and stays so until a receipt tells. No transaction is open while the
+network is waited for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from identity.links import personal_url
+from meetings.keys import KeyDestroyed, meeting_key
+from meetings.models import MeetingKey
+from meetings.register.records import Person, record_context
+from notifications import campaigns, claims, wording
+from notifications.claims import Claim
+from notifications.models import Campaign, Delivery
+from voting_portal import gateways
+from voting_portal.common import ids, sealing
+from voting_portal.gateways import Message, Outcome, Result, pacing
+
+PATIENCE_SECONDS = 60.0  # for a turn at the gateway; a claimed batch is given back after it
+SETBACKS = 3  # throttled or unreachable so often in a row: leave the batch to a later round
+UNREACHABLE_SECONDS = 3.0
+# A campaign pauses by itself when of one batch so many, and this share, failed or got no answer.
+ALARMING_FAILURES, ALARMING_SHARE = 50, 0.2
+
+Clock = Callable[[], datetime]
+State = Delivery.State
+logger = logging.getLogger(__name__)
+
+
+def send_batch(batch_id: int, *, clock: Clock) -> None:
+    """Claim a batch and send what of it is still to be sent; nothing when it cannot be claimed."""
+    claim = claims.claim_batch(batch_id, now=clock())
+    if claim is None:
+        return
+    try:
+        _send_claimed(claim, clock=clock)
+    except pacing.PaceUnknown:
+        logger.warning("batch %s waits: Redis does not answer", batch_id)
+    except KeyDestroyed:
+        _pause(claim, _("会议的密钥已销毁,无法读取手机号码。"), now=clock())
+    except gateways.NoSuchGateway:
+        _pause(claim, _("没有这个通道。"), now=clock())
+    except wording.BadWording as refusal:
+        _pause(claim, refusal.message, now=clock())
+    claims.hand_back(claim, now=clock())
+    campaigns.finish_campaigns(now=clock())
+
+
+def _send_claimed(claim: Claim, *, clock: Clock) -> None:
+    """Send sub-batches until none is queued, or something says stop."""
+    gateway = gateways.gateway(claim.gateway)
+    campaign = Campaign.objects.select_related("meeting__issuer").get(pk=claim.campaign_id)
+    notice = wording.compose(campaign.wording, campaign.meeting)
+    # No more at once than a second's worth, so that the pace is even.
+    length = max(1, min(gateway.batch_size, int(gateway.rate / notice.segments)))
+    outcomes: list[Outcome] = []
+    setbacks = 0
+    while setbacks < SETBACKS and (queued := _read_queued(claim, length)):
+        messages = _write_messages(claim, queued, notice, now=clock())
+        if not pacing.wait_for_turn(
+            gateway.name,
+            segments=notice.segments * len(messages),
+            rate=gateway.rate,
+            patience=PATIENCE_SECONDS,
+        ):
+            return
+        leaving = _mark_sending(claim, [int(m.ref) for m in messages], now=clock())
+        if leaving is None:
+            return
+        if not leaving:
+            continue
+        results = gateway.send([m for m in messages if int(m.ref) in leaving])
+        _write_results(claim, results, now=clock())
+        outcomes += [result.outcome for result in results]
+        if reason := _reason_to_pause(results, outcomes):
+            _pause(claim, reason, now=clock())
+            return
+        setbacks = setbacks + 1 if _holds_back(gateway, results) else 0
+
+
+def _reason_to_pause(results: Sequence[Result], outcomes: Sequence[Outcome]) -> str:
+    """Why a person should look before more is sent: blank when nothing is wrong.
+
+    `outcomes` are those of the whole batch so far.
+    """
+    for result in results:
+        if result.outcome is Outcome.MISCONFIGURED:
+            return _("通道拒绝了请求(%s),请检查通道设置。") % result.reason
+    failures = outcomes.count(Outcome.REJECTED) + outcomes.count(Outcome.UNKNOWN)
+    if failures >= ALARMING_FAILURES and failures > ALARMING_SHARE * len(outcomes):
+        words = {"tried": len(outcomes), "failures": failures}
+        return _("%(tried)s条中有%(failures)s条失败或结果不明。") % words
+    return ""
+
+
+def _read_queued(claim: Claim, length: int) -> list[tuple[int, int, int, bytes]]:
+    """The next deliveries of the batch: `(delivery, holder, generation, sealed record)`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT delivery.id, holder.id, holder.link_generation, holder.sealed
+            FROM notifications_delivery AS delivery
+            JOIN meetings_holder AS holder ON holder.id = delivery.holder_id
+            WHERE delivery.batch_id = %s AND delivery.state = %s
+              AND delivery.id >= %s AND delivery.id < %s AND holder.id >= %s AND holder.id < %s
+            ORDER BY delivery.id LIMIT %s
+            """,
+            [
+                *(claim.batch_id, State.QUEUED),
+                *(*claim.ids, *ids.holder_range(claim.meeting_id), length),
+            ],
+        )
+        queued: list[tuple[int, int, int, bytes]] = cursor.fetchall()
+    return queued
+
+
+def _write_messages(
+    claim: Claim,
+    queued: Sequence[tuple[int, int, int, bytes]],
+    notice: wording.Notice,
+    *,
+    now: datetime,
+) -> list[Message]:
+    """A message for every delivery whose record opens; the others have failed."""
+    key = meeting_key(claim.meeting_id, MeetingKey.Purpose.RECORDS)
+    messages, unreadable = [], []
+    for delivery, holder, generation, sealed in queued:
+        try:
+            record = sealing.open_sealed(key, bytes(sealed), context=record_context(holder))
+        except sealing.CannotOpen:
+            unreadable.append(Result(str(delivery), Outcome.REJECTED, reason="unreadable record"))
+            continue
+        text = notice.text(personal_url(holder, generation))
+        messages.append(Message(str(delivery), Person.decode(record).phone, text))
+    if unreadable:
+        _write_results(claim, unreadable, now=now)
+    return messages
+
+
+@transaction.atomic(durable=True)
+def _mark_sending(claim: Claim, deliveries: Sequence[int], *, now: datetime) -> set[int] | None:
+    """Commit that these are leaving now; return those that may, None when none ever may.
+
+    Asks at the last moment: does the campaign still run, does the meeting still take votes, is the
+    batch still ours, has the holder voted meanwhile? The shared lock makes a pause wait for
+    this commit, and every later sub-batch see the pause.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT meeting.state FROM notifications_campaign AS campaign
+            JOIN meetings_meeting AS meeting ON meeting.id = campaign.meeting_id
+            WHERE campaign.id = %s AND campaign.state = 'RUNNING' FOR SHARE OF campaign
+            """,
+            [claim.campaign_id],
+        )
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        if row[0] not in campaigns.NOTIFIABLE:
+            transaction.on_commit(lambda: _pause(claim, _("会议已不在通知或投票阶段。"), now=now))
+            return None
+        if not claims.renew(claim, now=now):
+            return None
+        cursor.execute(
+            """
+            WITH leaving AS (
+                SELECT delivery.id, EXISTS (
+                    SELECT FROM ballots_ballot AS ballot
+                    WHERE ballot.id >= delivery.holder_id << %s
+                      AND ballot.id < (delivery.holder_id + 1) << %s
+                      AND ballot.id >= %s AND ballot.id < %s
+                ) AS has_voted
+                FROM notifications_delivery AS delivery
+                WHERE delivery.id = ANY(%s) AND delivery.id >= %s AND delivery.id < %s
+            )
+            UPDATE notifications_delivery AS delivery
+            SET state = CASE WHEN has_voted THEN %s ELSE %s END,
+                reason = CASE WHEN has_voted THEN 'voted' ELSE '' END,
+                changed_at = %s
+            FROM leaving
+            WHERE delivery.id = leaving.id AND delivery.state = %s
+              AND delivery.id >= %s AND delivery.id < %s
+            RETURNING delivery.id, delivery.state
+            """,
+            [
+                *(ids.CLASS_BITS, ids.CLASS_BITS, *ids.ballot_range(claim.meeting_id)),
+                *(list(deliveries), *claim.ids),
+                *(State.SKIPPED, State.SENDING, now, State.QUEUED, *claim.ids),
+            ],
+        )
+        return {delivery for delivery, state in cursor.fetchall() if state == State.SENDING}
+
+
+_STATES = {
+    Outcome.ACCEPTED: State.ACCEPTED,
+    Outcome.REJECTED: State.FAILED,
+    Outcome.UNKNOWN: State.UNKNOWN,
+}
+
+
+def _write_results(claim: Claim, results: Sequence[Result], *, now: datetime) -> None:
+    """Raise the states of what left; put back what certainly did not.
+
+    A receipt may have come before, so a state is never lowered; nor is one put back that the
+    reaper has called unknown. Rows are locked in the order of their ids, as in receipts.py.
+    """
+    known = [result for result in results if result.outcome in _STATES]
+    put_back = [int(result.ref) for result in results if result.outcome not in _STATES]
+    with connection.cursor() as cursor:
+        if known:
+            deliveries = [int(result.ref) for result in known]
+            cursor.execute(
+                """
+                WITH result AS (
+                    SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[])
+                        AS result (id, state, gateway_ref, reason)
+                ), locked AS (
+                    SELECT id FROM notifications_delivery
+                    WHERE id = ANY(%s) AND id >= %s AND id < %s ORDER BY id FOR UPDATE
+                )
+                UPDATE notifications_delivery AS delivery
+                SET state = greatest(delivery.state, result.state),
+                    reason = CASE WHEN delivery.state < result.state
+                                  THEN result.reason ELSE delivery.reason END,
+                    gateway_ref = result.gateway_ref, changed_at = %s
+                FROM result JOIN locked USING (id)
+                WHERE delivery.id = result.id AND delivery.id >= %s AND delivery.id < %s
+                """,
+                [
+                    deliveries,
+                    [int(_STATES[result.outcome]) for result in known],
+                    [result.gateway_ref for result in known],
+                    [result.reason for result in known],
+                    *(deliveries, *claim.ids, now, *claim.ids),
+                ],
+            )
+        if put_back:
+            cursor.execute(
+                """
+                UPDATE notifications_delivery SET state = %s, changed_at = %s
+                WHERE id = ANY(%s) AND state = %s AND id >= %s AND id < %s
+                """,
+                [State.QUEUED, now, put_back, State.SENDING, *claim.ids],
+            )
+
+
+def _holds_back(gateway: gateways.Gateway, results: Sequence[Result]) -> bool:
+    """Whether the gateway wants a rest; then every worker's turn comes later."""
+    rests = [
+        result.retry_after if result.outcome is Outcome.THROTTLED else UNREACHABLE_SECONDS
+        for result in results
+        if result.outcome in (Outcome.THROTTLED, Outcome.NOT_SENT)
+    ]
+    if rests:
+        pacing.hold_back(gateway.name, seconds=max(rests))
+    return bool(rests)
+
+
+def _pause(claim: Claim, reason: str, *, now: datetime) -> None:
+    """Pause the campaign, unless another worker or a person has just done so."""
+    logger.warning("campaign %s pauses: %s", claim.campaign_id, reason)
+    with contextlib.suppress(campaigns.WrongState):
+        campaigns.pause_campaign(claim.campaign_id, by=campaigns.SYSTEM, now=now, reason=reason)

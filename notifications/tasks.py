@@ -1,0 +1,39 @@
+"""What workers and the beat run. A task carries a batch's id; lost or repeated it does no harm."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from notifications import claims, dispatching, receipts
+from voting_portal.gateways import pacing
+
+SENDING_QUEUE = "sending"
+BATCHES_RUNG = 1_000  # half a million messages: more than workers send between two rounds
+
+
+@shared_task(name="notifications.tasks.send_batch")
+def send_batch(batch_id: int) -> None:
+    """Send one batch, unless somebody else has claimed it."""
+    dispatching.send_batch(batch_id, clock=timezone.now)
+
+
+@shared_task(name="notifications.tasks.ring")
+def ring() -> None:
+    """Wake workers for the batches that wait and that the broker's queue does not hold yet.
+
+    The queue's length is that of Redis's list; when Redis was flushed it is 0 and all are rung.
+    """
+    rung = int(pacing.redis_client(settings.REDIS_URL).llen(SENDING_QUEUE))
+    waiting = claims.next_round(already_rung=rung, at_most=BATCHES_RUNG, now=timezone.now())
+    for batch_id in waiting:
+        send_batch.delay(batch_id)
+
+
+@shared_task(name="notifications.tasks.apply_receipts")
+def apply_receipts() -> None:
+    """Apply the receipts that came in, until none is due."""
+    now = timezone.now()
+    while receipts.apply_waiting(now=now) == receipts.RECEIPTS_AT_ONCE:
+        pass

@@ -113,7 +113,7 @@ def approve_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
 def start_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
     """Freeze the audience and let the workers begin."""
     campaign = _take(campaign_id, since=[State.APPROVED])
-    _check_sendable(campaign)
+    check_sendable(campaign)
     campaign.planned = _freeze_audience(campaign, now=now)
     if not campaign.planned:
         raise NobodyToTell
@@ -137,7 +137,7 @@ def pause_campaign(campaign_id: int, *, by: str, now: datetime, reason: str = ""
 def resume_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
     """Go on with what is still queued; nobody gets the message a second time."""
     campaign = _take(campaign_id, since=[State.PAUSED])
-    _check_sendable(campaign)
+    check_sendable(campaign)
     campaign.state, campaign.pause_reason = State.RUNNING, ""
     campaign.save(update_fields=["state", "pause_reason"])
     _note(campaign, "resumed", by=by, now=now)
@@ -158,6 +158,13 @@ def cancel_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
     campaign.batches.filter(state="READY").update(state="DONE")
     _note(campaign, "cancelled", by=by, now=now, withheld=withheld)
     return campaign
+
+
+def check_sendable(campaign: Campaign) -> None:
+    """CannotSend when the meeting takes no votes, or wording or gateway have become wrong."""
+    if campaign.meeting.state not in NOTIFIABLE:
+        raise MeetingNotInvited
+    _check_words_and_way(campaign.wording, campaign.meeting, campaign.gateway)
 
 
 @transaction.atomic
@@ -184,12 +191,6 @@ def _take(campaign_id: int, *, since: Sequence[Campaign.State]) -> Campaign:
     if campaign.state not in since:
         raise WrongState(campaign)
     return campaign
-
-
-def _check_sendable(campaign: Campaign) -> None:
-    if campaign.meeting.state not in NOTIFIABLE:
-        raise MeetingNotInvited
-    _check_words_and_way(campaign.wording, campaign.meeting, campaign.gateway)
 
 
 def _check_words_and_way(text: str, meeting: Meeting, gateway: str) -> None:

@@ -49,18 +49,17 @@ def send_batch(batch_id: int, *, clock: Clock) -> None:
         logger.warning("batch %s waits: Redis does not answer", batch_id)
     except KeyDestroyed:
         _pause(claim, _("会议的密钥已销毁,无法读取手机号码。"), now=clock())
-    except gateways.NoSuchGateway:
-        _pause(claim, _("没有这个通道。"), now=clock())
-    except wording.BadWording as refusal:
-        _pause(claim, refusal.message, now=clock())
+    except campaigns.CannotSend as refusal:
+        _pause(claim, str(refusal), now=clock())
     claims.hand_back(claim, now=clock())
     campaigns.finish_campaigns(now=clock())
 
 
 def _send_claimed(claim: Claim, *, clock: Clock) -> None:
     """Send sub-batches until none is queued, or something says stop."""
-    gateway = gateways.gateway(claim.gateway)
     campaign = Campaign.objects.select_related("meeting__issuer").get(pk=claim.campaign_id)
+    campaigns.check_sendable(campaign)
+    gateway = gateways.gateway(claim.gateway)
     notice = wording.compose(campaign.wording, campaign.meeting)
     # No more at once than a second's worth, so that the pace is even.
     length = max(1, min(gateway.batch_size, int(gateway.rate / notice.segments)))
@@ -150,7 +149,7 @@ def _write_messages(
 
 @transaction.atomic(durable=True)
 def _mark_sending(claim: Claim, deliveries: Sequence[int], *, now: datetime) -> set[int] | None:
-    """Commit that these are leaving now; return those that may, None when none ever may.
+    """Commit that these are leaving now; return those that may, None when this claim is over.
 
     Asks at the last moment: does the campaign still run, does the meeting still take votes, is the
     batch still ours, has the holder voted meanwhile? The shared lock makes a pause wait for
@@ -169,8 +168,7 @@ def _mark_sending(claim: Claim, deliveries: Sequence[int], *, now: datetime) -> 
         if row is None:
             return None
         if row[0] not in campaigns.NOTIFIABLE:
-            transaction.on_commit(lambda: _pause(claim, _("会议已不在通知或投票阶段。"), now=now))
-            return None
+            raise campaigns.MeetingNotInvited
         if not claims.renew(claim, now=now):
             return None
         cursor.execute(

@@ -126,3 +126,26 @@ def make_secretary(*issuers: Issuer) -> User:
     user = User.objects.create(username=f"secretary{next(_numbers)}", role="SECRETARY")
     user.issuers.set(issuers)
     return user
+
+
+def make_holders(meeting: Meeting, number: int) -> None:
+    """So many individuals with 100 A shares each, at once; holder n has phone 154 and n."""
+    index_key = meeting_key(meeting.pk, MeetingKey.Purpose.INDEX)
+    sealing_key = meeting_key(meeting.pk, MeetingKey.Purpose.RECORDS)
+    rows = []
+    for index in range(1, number + 1):
+        holder, phone = ids.holder_id(meeting.pk, index), f"154{index:08d}"
+        person = records.Person("张小三", "01", f"{index:018d}", phone, (f"A{index:09d}",))
+        rows.append(
+            Holder(
+                id=holder,
+                kind="I",
+                name_masked="张*三",
+                phone_masked=masking.mask_phone(phone),
+                shares=[100],
+                person_index=index.to_bytes(16),
+                phone_index=records.phone_index(index_key, phone),
+                sealed=records.seal_person(sealing_key, holder, person.encode()),
+            )
+        )
+    Holder.objects.bulk_create(rows, batch_size=5_000)

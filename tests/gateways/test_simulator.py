@@ -1,0 +1,108 @@
+"""The simulated handset, and the command that runs it."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from datetime import UTC, datetime
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from voting_portal.gateways.simulator.inbox import Inbox
+
+NOW = datetime(2026, 6, 26, 1, 15, tzinfo=UTC)
+
+
+def get(simulator, path):
+    with urllib.request.urlopen(simulator.url + path) as response:
+        return response.headers, response.read().decode()
+
+
+def test_the_newest_message_stands_first(simulator):
+    simulator.inbox.receive(
+        [("1", "15400000001", "earlier"), ("2", "15400000002", "later")], now=NOW
+    )
+
+    _headers, page = get(simulator, "/")
+
+    assert page.index("later") < page.index("earlier")
+    assert "6月26日 09:15:00" in page  # Beijing time
+
+
+def test_a_text_is_shown_as_sent_with_its_link_to_tap_and_nothing_to_run(simulator):
+    text = "【上证信息】<script>alert(1)</script> https://vote.example/v/Ab3dE 请勿转发"
+    simulator.inbox.receive([("1", "15400000001", text)], now=NOW)
+
+    headers, page = get(simulator, "/")
+
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert 'href="https://vote.example/v/Ab3dE"' in page
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "style=" not in page
+
+
+@pytest.mark.parametrize("number", ["15400000002", "0002"])
+def test_a_phone_is_found_by_its_number_or_last_digits(simulator, number):
+    simulator.inbox.receive([("1", "15400000001", "one"), ("2", "15400000002", "two")], now=NOW)
+
+    _headers, page = get(simulator, f"/?to={number}")
+    _headers, found = get(simulator, f"/messages.json?to={number}")
+
+    assert "two" in page
+    assert ">one<" not in page
+    assert [message["text"] for message in json.loads(found)] == ["two"]
+
+
+def test_a_page_holds_fifty_messages_and_leads_to_older_ones(simulator):
+    simulator.inbox.receive([(str(n), "15400000001", f"no {n}.") for n in range(60)], now=NOW)
+
+    _headers, page = get(simulator, "/")
+    _headers, older = get(simulator, "/?to=&before=11")
+
+    assert page.count("<li>") == 50
+    assert "before=11" in page
+    assert older.count("<li>") == 10
+    assert "no 0." in older
+
+
+def test_a_search_field_keeps_what_was_typed_without_running_it(simulator):
+    _headers, page = get(simulator, "/?to=%22%3E%3Cscript%3E")
+
+    assert "<script" not in page
+
+
+def test_messages_outlive_the_simulator(tmp_path):
+    first = Inbox(tmp_path / "inbox.sqlite3")
+    first.receive([("1", "15400000001", "kept")], now=NOW)
+    first.close()
+
+    second = Inbox(tmp_path / "inbox.sqlite3")
+
+    assert [message.text for message in second.read()] == ["kept"]
+    second.close()
+
+
+def test_an_unknown_fault_is_refused_and_changes_nothing(simulator, break_it):
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        break_it(explode=True)
+
+    assert refusal.value.code == 400
+    assert simulator.carrier.faults.delay == 0.0
+    refusal.value.close()
+
+
+def test_production_has_no_simulator(settings):
+    settings.IS_PRODUCTION = True
+
+    with pytest.raises(CommandError, match="not in production"):
+        call_command("run_simulator", stdout=StringIO())
+
+
+def test_a_taken_port_says_what_to_do(simulator, tmp_path):
+    with pytest.raises(CommandError, match="SIMULATOR_URL"):
+        call_command(
+            "run_simulator", port=simulator.server_port, inbox=tmp_path / "x", stdout=StringIO()
+        )

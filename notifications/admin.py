@@ -57,7 +57,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
                 "-meeting_date", "-id"
             )
             names = [(name, name) for name in settings.GATEWAYS]
-            self.fields["gateway"].choices = names
+            self.fields["gateway"].choices = names  # type: ignore[attr-defined]
             self.fields["wording"].initial = wording.default_wording()
             self.fields["wording"].help_text = _(
                 "可用变量:{简称}、{代码}、{届次}、{月}、{日}、{链接};{链接}前后各留一个空格。"

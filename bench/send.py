@@ -1,8 +1,9 @@
 """A campaign through a real Celery worker to a carrier on the loopback interface.
 
 Ours is everything from the bell to the last state in the database: claim, re-check, open records,
-sign links, request, results. The floor is plain threads that push the same requests, written
-beforehand, at the same carrier. The carrier only reads, counts and answers.
+sign links, request, results. The floor is plain threads that push the same messages, written
+beforehand, in the same signed requests at the same carrier, and keep nothing. The carrier only
+reads and answers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -88,9 +88,9 @@ def _send(campaign: Any) -> float:
     names |= {"HOST": "host", "PORT": "port"}
     database = connection.settings_dict
     worker = (
-        *("-m", "celery", "-A", "voting_portal", "worker", "--loglevel=ERROR", "--pool=prefork"),
-        *(f"--concurrency={PROCESSES}", "--queues=sending", "--without-gossip"),
-        *("--without-mingle", "--without-heartbeat"),
+        *("-W", "ignore", "-m", "celery", "-A", "voting_portal", "worker", "--loglevel=ERROR"),
+        *("--pool=prefork", f"--concurrency={PROCESSES}", "--queues=sending"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     )
     environment = {
         "DATABASE_URL": make_conninfo(**{n: database[k] for k, n in names.items() if database[k]}),
@@ -115,22 +115,16 @@ def _send(campaign: Any) -> float:
     return took
 
 
-def _push(messages: int) -> float:
-    """Seconds in which two threads push as many messages in the same requests."""
-    from django.conf import settings
+def _push(number: int) -> float:
+    """Seconds in which plain threads push as many messages in the same requests."""
+    from voting_portal.gateways import Message, gateway
 
     text = "【上证信息】您持有的虚构一(600001)6月26日开股东会,点此投票 " + "0" * 49 + " 请勿转发"
-    items = [{"id": "9" * 18, "to": f"154{n:08d}", "text": text} for n in range(BATCH)]
-    body = json.dumps(items, ensure_ascii=False).encode()
-    url = settings.GATEWAYS["sms"]["url"]
-
-    def push(_number: int) -> None:
-        with urllib.request.urlopen(urllib.request.Request(url, body, method="POST")) as answer:
-            answer.read()
-
+    messages = [Message("9" * 18, f"154{n:08d}", text) for n in range(BATCH)]
+    carrier = gateway("sms")
     began = time.perf_counter()
     with ThreadPoolExecutor(PROCESSES) as pool:
-        list(pool.map(push, range(-(-messages // BATCH))))
+        list(pool.map(carrier.send, [messages] * -(-number // BATCH)))
     return time.perf_counter() - began
 
 

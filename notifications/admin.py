@@ -53,9 +53,8 @@ class CampaignForm(forms.ModelForm[Campaign]):
         super().__init__(*args, **kwargs)
         if not self.instance.pk:
             meetings = Meeting.objects.filter(state__in=[*BEFORE_INVITATION, *campaigns.NOTIFIABLE])
-            self.fields["meeting"].queryset = meetings.select_related("issuer").order_by(
-                "-meeting_date", "-id"
-            )
+            meetings = meetings.select_related("issuer").order_by("-meeting_date", "-id")
+            self.fields["meeting"].queryset = meetings  # type: ignore[attr-defined]
             names = [(name, name) for name in settings.GATEWAYS]
             self.fields["gateway"].choices = names  # type: ignore[attr-defined]
             self.fields["wording"].initial = wording.default_wording()

@@ -3,7 +3,7 @@
     DRAFT -> APPROVED -> RUNNING <-> PAUSED -> DONE          aside: CANCELLED
 
 Starting freezes the audience: one delivery a holder, in batches of 500 that workers claim
-(dispatching.py). A verb locks the campaign's row, so no step is taken twice.
+(dispatching.py). A verb locks the campaign, so no step is taken twice.
 """
 
 from __future__ import annotations
@@ -77,9 +77,10 @@ def plan_campaign(
     meeting_id: int, *, wording: str, gateway: str, by: str, now: datetime
 ) -> Campaign:
     """A draft of a notice to the holders of a meeting, with the next number in the meeting."""
-    meeting = Meeting.objects.select_related("issuer").get(pk=meeting_id)
+    # Two who plan at once get their numbers one after the other.
+    meetings = Meeting.objects.select_for_update(of=["self"]).select_related("issuer")
+    meeting = meetings.get(pk=meeting_id)
     _check_words_and_way(wording, meeting, gateway)
-    locks.hold(locks.CAMPAIGN, meeting_id)
     last = Campaign.objects.filter(meeting=meeting).aggregate(last=Max("number"))["last"]
     campaign = Campaign.objects.create(
         meeting=meeting,
@@ -182,7 +183,11 @@ def finish_campaigns(*, now: datetime) -> None:
 
 
 def _take(campaign_id: int, *, since: Sequence[Campaign.State]) -> Campaign:
-    """The campaign, locked, if it is in one of these states."""
+    """The campaign if it is in one of these states, with no other step and no sub-batch under way.
+
+    The lock waits its turn among the workers' (dispatching.py), so a busy campaign can be paused.
+    """
+    locks.hold(locks.CAMPAIGN, campaign_id)
     campaign = (
         Campaign.objects.select_for_update(of=["self"])
         .select_related("meeting__issuer")
@@ -228,8 +233,11 @@ def _freeze_audience(campaign: Campaign, *, now: datetime) -> int:
         )
         planned: int = cursor.rowcount
         # The workers' first statements come before autovacuum has looked at the new rows.
-        partition = partitions.partition_name("notifications_delivery", campaign.meeting_id)
-        cursor.execute(f"ANALYZE notifications_deliverybatch, {partition}")
+        deliveries, holders = (
+            partitions.partition_name(table, campaign.meeting_id)
+            for table in ("notifications_delivery", "meetings_holder")
+        )
+        cursor.execute(f"ANALYZE notifications_deliverybatch, {deliveries}, {holders}")
     return planned
 
 

@@ -24,7 +24,7 @@ from notifications import campaigns, claims, wording
 from notifications.claims import Claim
 from notifications.models import Campaign, Delivery
 from voting_portal import gateways
-from voting_portal.common import ids, sealing
+from voting_portal.common import ids, locks, sealing
 from voting_portal.gateways import Message, Outcome, Result, pacing
 
 PATIENCE_SECONDS = 60.0  # for a turn at the gateway; a claimed batch is given back after it
@@ -106,18 +106,20 @@ def _reason_to_pause(results: Sequence[Result], outcomes: Sequence[Outcome]) -> 
 def _read_queued(claim: Claim, length: int) -> list[tuple[int, int, int, bytes]]:
     """The next deliveries of the batch: `(delivery, holder, generation, sealed record)`."""
     with connection.cursor() as cursor:
+        # Materialized, lest ORDER BY and LIMIT tempt PostgreSQL to walk the whole partition by id.
         cursor.execute(
             """
-            SELECT delivery.id, holder.id, holder.link_generation, holder.sealed
-            FROM notifications_delivery AS delivery
-            JOIN meetings_holder AS holder ON holder.id = delivery.holder_id
-            WHERE delivery.batch_id = %s AND delivery.state = %s
-              AND delivery.id >= %s AND delivery.id < %s AND holder.id >= %s AND holder.id < %s
-            ORDER BY delivery.id LIMIT %s
+            WITH queued AS MATERIALIZED (
+                SELECT id, holder_id FROM notifications_delivery
+                WHERE batch_id = %s AND state = %s AND id >= %s AND id < %s
+            ), next AS MATERIALIZED (SELECT * FROM queued ORDER BY id LIMIT %s)
+            SELECT next.id, holder.id, holder.link_generation, holder.sealed
+            FROM next JOIN meetings_holder AS holder ON holder.id = next.holder_id
+            WHERE holder.id >= %s AND holder.id < %s ORDER BY next.id
             """,
             [
-                *(claim.batch_id, State.QUEUED),
-                *(*claim.ids, *ids.holder_range(claim.meeting_id), length),
+                *(claim.batch_id, State.QUEUED, *claim.ids, length),
+                *ids.holder_range(claim.meeting_id),
             ],
         )
         queued: list[tuple[int, int, int, bytes]] = cursor.fetchall()
@@ -155,12 +157,13 @@ def _mark_sending(claim: Claim, deliveries: Sequence[int], *, now: datetime) -> 
     batch still ours, has the holder voted meanwhile? The shared lock makes a pause wait for
     this commit, and every later sub-batch see the pause.
     """
+    locks.hold(locks.CAMPAIGN, claim.campaign_id, shared=True)
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT meeting.state FROM notifications_campaign AS campaign
             JOIN meetings_meeting AS meeting ON meeting.id = campaign.meeting_id
-            WHERE campaign.id = %s AND campaign.state = 'RUNNING' FOR SHARE OF campaign
+            WHERE campaign.id = %s AND campaign.state = 'RUNNING'
             """,
             [claim.campaign_id],
         )

@@ -107,6 +107,7 @@ def start_worker(processes, settings, carrier):
             *("--concurrency=2", "--queues=sending,periodic", "--loglevel=WARNING"),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
             DATABASE_URL=make_conninfo(**server),
+            PGAPPNAME="worker",
             REDIS_URL=settings.REDIS_URL,
             GATEWAYS=json.dumps(settings.GATEWAYS),
         )
@@ -137,6 +138,13 @@ def is_done(campaign):
     return lambda: Campaign.objects.filter(pk=campaign.pk, state="DONE").exists()
 
 
+def has_left_the_database():
+    """Whether the server has finished the last statements of the worker."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'worker'")
+        return cursor.fetchone() == (0,)
+
+
 def states(campaign):
     counted = Counter(Delivery.objects.of_campaign(campaign).values_list("state", flat=True))
     return {Delivery.State(state).name: number for state, number in counted.items()}
@@ -160,6 +168,7 @@ def test_a_killed_worker_sends_nobody_twice_and_forgets_nobody(campaign, carrier
     worker = start_worker()
     wait_until(lambda: carrier.inbox.count() > 400)
     kill(worker)
+    wait_until(has_left_the_database, ring=False)
     in_hand = states(campaign)["SENDING"]
     carrier.fail(no_receipts=True)
 

@@ -142,7 +142,7 @@ def load_holders(
         record_date=meeting.record_date,
     )
     ShareClass.objects.create(
-        meeting=meeting, number=0, code=ShareClass.Code.A, capital=stated.shares + 100_000_000
+        meeting=meeting, number=0, code=ShareClass.Code.A, capital=stated.total_shares + 100_000_000
     )
     with file.open("rb") as source:
         register = load_register(
@@ -150,12 +150,13 @@ def load_holders(
             source,
             file_name=file.name,
             stated_holders=stated.accounts,
-            stated_shares=stated.shares,
+            stated_shares=stated.total_shares,
             by=people.operator.actor,
             now=timezone.now(),
             progress=progress,
         )
-    file.unlink()
+    for written in directory.glob(f"{file.name}*"):
+        written.unlink()
     if register.state == Register.State.REFUSED:
         raise RuntimeError(f"the synthetic register was refused: {register.errors[:3]}")
     return approve_register(register.pk, by=people.checker.actor, now=timezone.now())

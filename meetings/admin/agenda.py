@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
@@ -75,7 +76,7 @@ class ShareClassInline(_InlineOfMeeting):
 class MotionForm(forms.ModelForm[Motion]):
     """A motion with its candidates as lines of text, so that the agenda is one page."""
 
-    candidates = forms.CharField(
+    candidate_lines = forms.CharField(
         label=_("候选人(每行一位)"),
         widget=forms.Textarea(attrs={"rows": 3, "cols": 14}),
         required=False,
@@ -89,15 +90,14 @@ class MotionForm(forms.ModelForm[Motion]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk:
-            self.initial["candidates"] = "\n".join(candidate_names(self.instance))
-            self.fields["candidates"].initial = self.initial["candidates"]
+            self.initial["candidate_lines"] = "\n".join(candidate_names(self.instance))
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
-        lines = self.cleaned_data.get("candidates", "").split("\n")
+        lines = self.cleaned_data.get("candidate_lines", "").split("\n")
         self.names = [line.strip() for line in lines if line.strip()]
         if self.names and self.cleaned_data.get("kind") != Motion.Kind.CUMULATIVE:
-            raise ValidationError({"candidates": _("只有累积投票议案有候选人。")})
+            raise ValidationError({"candidate_lines": _("只有累积投票议案有候选人。")})
         return cleaned
 
 
@@ -105,6 +105,10 @@ class MotionInline(_InlineOfMeeting):
     model = Motion
     form = MotionForm
     ordering = ("group", "item")
+
+    @admin.display(description=_("候选人"))
+    def candidate_lines(self, motion: Motion) -> str:
+        return "\n".join(candidate_names(motion))
 
 
 class DocumentForm(forms.ModelForm[Document]):
@@ -138,6 +142,10 @@ class DocumentForm(forms.ModelForm[Document]):
 class DocumentInline(_InlineOfMeeting):
     model = Document
     form = DocumentForm
+
+    @admin.display(description=_("PDF文件"))
+    def file(self, document: Document) -> str:
+        return filesizeformat(document.size)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("content")
@@ -242,6 +250,10 @@ class RecusalAdmin(OperatorAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
+
+    @admin.display(description=_("证券账户"))
+    def account(self, recusal: Recusal) -> str:
+        return recusal.account_masked
 
     @admin.display(description=_("名册中已找到"), boolean=True)
     def is_found(self, recusal: Recusal) -> bool:

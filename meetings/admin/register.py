@@ -20,7 +20,6 @@ from meetings.register.findings import with_reasons
 from meetings.register.loading import approve_register, discard_register, load_register
 from voting_portal.admin import OperatorAdmin
 
-
 SHOWN_FINDINGS = 100
 
 

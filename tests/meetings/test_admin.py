@@ -1,0 +1,277 @@
+"""Exchange staff in the admin: a meeting is set up, loaded, opened and closed by two people."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+from django.utils import timezone
+
+from meetings.models import Candidate, Document, Holder, Issuer, Meeting, Motion, Register
+from tests.factories import make_issuer, make_meeting, make_operator, make_secretary
+
+pytestmark = pytest.mark.django_db
+REGISTER = (
+    "证券代码,证券账户号码,持有人名称,证件类型,证件号码,持有数量,手机号码\n"
+    "{code},A100000001,张小三,居民身份证,290203194307131526,1500,15400000001\n"
+    "{code},B100000002,上海虚构投资有限公司,统一社会信用代码,,8500,\n"
+)
+
+
+@pytest.fixture
+def operator(client):
+    user = make_operator()
+    client.force_login(user)
+    return user
+
+
+@pytest.fixture
+def checker(client_class):
+    client = client_class()
+    client.force_login(make_operator())
+    return client
+
+
+@pytest.fixture
+def client_class(client):
+    return type(client)
+
+
+def empty_formset(prefix):
+    return {f"{prefix}-TOTAL_FORMS": "0", f"{prefix}-INITIAL_FORMS": "0"}
+
+
+def meeting_form(issuer, **changes):
+    now = timezone.localtime()
+    values = {
+        "issuer": issuer.pk,
+        "kind": "EXTRAORDINARY",
+        "title": "2026年第一次临时股东会",
+        "is_rehearsal": "on",
+        "record_date": f"{now - timedelta(days=3):%Y-%m-%d}",
+        "meeting_date": f"{now:%Y-%m-%d}",
+        "polls_open_at_0": f"{now - timedelta(hours=1):%Y-%m-%d}",
+        "polls_open_at_1": f"{now - timedelta(hours=1):%H:%M:%S}",
+        "polls_close_at_0": f"{now + timedelta(hours=1):%Y-%m-%d}",
+        "polls_close_at_1": f"{now + timedelta(hours=1):%H:%M:%S}",
+        "ordinary_threshold": "GT_HALF",
+        "pct_policy": "SSE_TRUNC_RESIDUAL",
+        "share_classes-TOTAL_FORMS": "1",
+        "share_classes-INITIAL_FORMS": "0",
+        "share_classes-0-code": "A",
+        "share_classes-0-capital": "1000000",
+        "share_classes-0-voteless_shares": "0",
+        "share_classes-0-votes_per_share": "1",
+        "motions-TOTAL_FORMS": "2",
+        "motions-INITIAL_FORMS": "0",
+        "motions-0-group": "1",
+        "motions-0-item": "0",
+        "motions-0-kind": "PLAIN",
+        "motions-0-threshold": "SPECIAL",
+        "motions-0-title": "关于修改公司章程的议案",
+        "motions-1-group": "2",
+        "motions-1-item": "0",
+        "motions-1-kind": "CUMULATIVE",
+        "motions-1-threshold": "ORDINARY",
+        "motions-1-title": "关于选举独立董事的议案",
+        "motions-1-seats": "1",
+        "motions-1-candidate_lines": "甲\n乙\n",
+        "documents-TOTAL_FORMS": "1",
+        "documents-INITIAL_FORMS": "0",
+        "documents-0-title": "会议资料",
+        "documents-0-file": SimpleUploadedFile("会议资料.pdf", b"%PDF-1.4 synthetic"),
+    }
+    return {**values, **changes}
+
+
+def add_meeting(client, issuer):
+    response = client.post(reverse("admin:meetings_meeting_add"), meeting_form(issuer))
+    assert response.status_code == 302, response.context["adminform"].form.errors
+    return Meeting.objects.get()
+
+
+def upload(client, meeting, content, name="register.csv", **stated):
+    return client.post(
+        reverse("admin:meeting-register", args=[meeting.pk]),
+        {"file": SimpleUploadedFile(name, content), **stated},
+    )
+
+
+def step(client, meeting, name):
+    return client.post(reverse("admin:meeting-step", args=[meeting.pk, name]), follow=True)
+
+
+def test_a_meeting_is_set_up_on_one_page(client, operator):
+    issuer = make_issuer()
+
+    meeting = add_meeting(client, issuer)
+
+    assert [c.code for c in meeting.share_classes.all()] == ["A"]
+    assert [m.number for m in meeting.motions.order_by("group")] == ["1.00", "2.00"]
+    candidates = Candidate.objects.order_by("item").values_list("item", "name")
+    assert list(candidates) == [(1, "甲"), (2, "乙")]
+    document = Document.objects.get()
+    assert bytes(document.content) == b"%PDF-1.4 synthetic"
+    assert document.size == len(b"%PDF-1.4 synthetic")
+    assert meeting.journal.get().actor == operator.actor
+
+
+def test_what_is_no_pdf_is_not_taken(client, operator):
+    issuer = make_issuer()
+    fake = SimpleUploadedFile("paper.pdf", b"<html>")
+
+    response = client.post(
+        reverse("admin:meetings_meeting_add"), meeting_form(issuer, **{"documents-0-file": fake})
+    )
+
+    assert response.status_code == 200
+    assert "这不是PDF文件" in response.text
+    assert not Meeting.objects.exists()
+
+
+def test_candidates_are_for_elections_only(client, operator):
+    changes = {"motions-0-candidate_lines": "甲"}
+
+    response = client.post(
+        reverse("admin:meetings_meeting_add"), meeting_form(make_issuer(), **changes)
+    )
+
+    assert "只有累积投票议案有候选人" in response.text
+    assert not Meeting.objects.exists()
+
+
+def test_two_people_take_a_meeting_from_its_register_to_open_links(client, operator, checker):
+    issuer = make_issuer()
+    meeting = add_meeting(client, issuer)
+
+    uploaded = upload(client, meeting, REGISTER.format(code=issuer.security_code).encode())
+    register = Register.objects.get()
+    assert uploaded.url == reverse("admin:meetings_register_change", args=[register.pk])
+    approve = reverse("admin:register-decide", args=[register.pk, "approve"])
+    assert "另一位" in client.post(approve, follow=True).text
+    assert not Holder.objects.of_meeting(meeting.pk).exists()
+    checker.post(approve)
+    step(client, meeting, "confirm-motions")
+    step(checker, meeting, "invite")
+
+    assert Holder.objects.of_meeting(meeting.pk).count() == 2
+    assert Meeting.objects.get().state == "INVITED"
+    page = client.get(reverse("admin:meetings_meeting_change", args=[meeting.pk])).text
+    assert "已发通知" in page
+    assert "register.approved" in page
+
+
+def test_a_bad_register_names_row_and_reason_and_leaves_nothing(client, operator):
+    issuer = make_issuer()
+    meeting = add_meeting(client, issuer)
+    bad = REGISTER.format(code=issuer.security_code).replace("8500", "85.5")
+
+    uploaded = upload(client, meeting, bad.encode())
+
+    register = Register.objects.get()
+    assert register.state == "REFUSED"
+    assert (register.rows_read, register.rows_loaded, register.rows_refused) == (2, 0, 2)
+    page = client.get(uploaded.url).text
+    assert "QTY_FRACTION" in page
+    assert "持有数量须为整数股" in page
+    assert not Holder.objects.of_meeting(meeting.pk).exists()
+
+
+def test_stated_totals_are_compared(client, operator):
+    issuer = make_issuer()
+    meeting = add_meeting(client, issuer)
+    good = REGISTER.format(code=issuer.security_code).encode()
+
+    upload(client, meeting, good, stated_holders="2", stated_shares="10001")
+
+    register = Register.objects.get()
+    assert register.state == "REFUSED"
+    assert [error["kind"] for error in register.errors] == ["TOTAL_SHARES"]
+
+
+def test_motions_are_frozen_once_confirmed(client, operator):
+    meeting = make_meeting(state="MOTIONS_CONFIRMED")
+    url = reverse("admin:meetings_meeting_change", args=[meeting.pk])
+
+    page = client.get(url)
+    changed = client.post(url, meeting_form(meeting.issuer, title="另一个名称"))
+
+    assert page.status_code == 200
+    assert 'name="title"' not in page.text
+    assert changed.status_code == 403
+    assert Meeting.objects.get().title != "另一个名称"
+
+
+def test_a_step_that_may_not_be_taken_says_why(client, operator):
+    meeting = make_meeting(state="OPEN", is_rehearsal=False)
+
+    answer = step(client, meeting, "close-polls")
+
+    assert "尚未到投票截止时间" in answer.text
+    assert Meeting.objects.get().state == "OPEN"
+
+
+def test_steps_are_taken_by_post_only(client, operator):
+    meeting = make_meeting()
+
+    answer = client.get(reverse("admin:meeting-step", args=[meeting.pk, "close-early"]))
+
+    assert answer.status_code == 405
+    assert Meeting.objects.get().state == "OPEN"
+
+
+@pytest.mark.parametrize("state", Meeting.State.values)
+def test_every_state_has_a_page(client, operator, state):
+    is_published = state == "PUBLISHED"
+    meeting = make_meeting(state=state, is_rehearsal=not is_published)
+
+    page = client.get(reverse("admin:meetings_meeting_change", args=[meeting.pk]))
+
+    assert page.status_code == 200
+    assert meeting.get_state_display() in page.text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "meetings_issuer",
+        "meetings_meeting",
+        "meetings_motion",
+        "meetings_recusal",
+        "meetings_register",
+        "meetings_journalentry",
+    ],
+)
+def test_every_list_opens_and_deletes_nothing(client, operator, name):
+    make_meeting()
+
+    page = client.get(reverse(f"admin:{name}_changelist"))
+
+    assert page.status_code == 200
+    assert "delete_selected" not in page.text
+
+
+def test_a_recused_holder_is_named_by_account_and_shown_masked(client, operator):
+    meeting = make_meeting(state="DRAFT")
+    motion = Motion.objects.get(meeting=meeting, group=1)
+
+    client.post(
+        reverse("admin:meetings_recusal_add"),
+        {"motion": motion.pk, "name": "控股股东", "account": "B123456789"},
+    )
+
+    page = client.get(reverse("admin:meetings_recusal_changelist")).text
+    assert "B*****6789" in page
+    assert "B123456789" not in page
+
+
+def test_a_secretary_is_kept_out_of_the_admin(client):
+    issuer = make_issuer()
+    client.force_login(make_secretary(issuer))
+
+    answer = client.get(reverse("admin:meetings_issuer_changelist"))
+
+    assert answer.status_code == 302
+    assert Issuer.objects.count() == 1

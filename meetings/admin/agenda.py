@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
@@ -168,6 +169,7 @@ class MeetingAdmin(OperatorAdmin):
     ordering = ("-meeting_date", "-id")
     inlines = (ShareClassInline, MotionInline, DocumentInline)
     change_form_template = "admin/meetings/meeting/change_form.html"
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     fieldsets = (
         (None, {"fields": ("issuer", "kind", "title", "is_rehearsal")}),
         (

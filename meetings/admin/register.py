@@ -122,6 +122,6 @@ class RegisterAdmin(OperatorAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
-            path("<int:register_id>/<slug:decision>/", wrap(decide), name="register-decide"),
+            path("<int:register_id>/decide/<slug:decision>/", wrap(decide), name="register-decide"),
             *super().get_urls(),
         ]

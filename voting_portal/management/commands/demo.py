@@ -15,6 +15,7 @@ from django.utils import timezone
 from identity.staff import issue_pass
 
 from meetings.models import Meeting
+from notifications.tasks import ring
 from voting_portal import embedded
 from voting_portal.demo import data
 from voting_portal.demo.processes import CannotStart, Processes
@@ -67,6 +68,7 @@ class Command(BaseCommand):
             watch.lap("Notice campaign planned; it is being sent while you read this")
         try:
             with Processes(settings.BASE_DIR / ".data" / "logs") as processes:
+                ring.delay()  # the timer would do it, a little later
                 watch.lap("Web server, worker and gateway simulator started")
                 self._say_where(meeting, people)
                 ended = processes.watch()

@@ -21,6 +21,7 @@ from identity.staff import issue_pass
 
 from meetings import lifecycle
 from meetings.models import Holder, Meeting
+from notifications.tasks import ring
 from voting_portal.demo import data
 from voting_portal.demo.browser import Browser, Page
 from voting_portal.demo.processes import CannotStart, Processes
@@ -48,6 +49,7 @@ class Command(BaseCommand):
         watch.lap(f"{register.rows_read:,} rows = {register.rows_loaded:,} loaded; notices planned")
         try:
             with Processes(directory / "logs"):
+                ring.delay()  # the timer would do it, a little later
                 watch.lap("Web server, worker and gateway simulator started")
                 self._walk(meeting, people, watch)
         except CannotStart as refusal:

@@ -21,7 +21,7 @@ from voting_portal.gateways.protocol import ReceiptAnswer
 
 TRY_AGAIN_AFTER = timedelta(seconds=30)
 GIVE_UP_AFTER = timedelta(minutes=10)
-RECEIPTS_AT_ONCE = 500
+RECEIPTS_AT_ONCE = 50  # of up to 500 lines each, with most carriers
 
 
 def take_in(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
@@ -12,6 +14,8 @@ from django.views.decorators.http import require_POST
 from notifications.receipts import take_in
 from voting_portal.gateways import NoSuchGateway
 from voting_portal.gateways.protocol import NotFromGateway
+
+logger = logging.getLogger(__name__)
 
 
 @csrf_exempt
@@ -25,6 +29,9 @@ def receipts(request: HttpRequest, name: str) -> HttpResponse:
         return HttpResponse(status=413)
     try:
         answer = take_in(name, headers=request.headers, body=body, now=timezone.now())
-    except (NoSuchGateway, NotFromGateway) as refusal:
-        raise Http404 from refusal
+    except NoSuchGateway:
+        raise Http404 from None
+    except NotFromGateway as refusal:
+        logger.warning("a receipt in the name of %s was refused: %s", name, refusal)
+        raise Http404 from None
     return HttpResponse(answer.body, status=answer.status, content_type=answer.content_type)

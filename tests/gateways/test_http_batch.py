@@ -9,6 +9,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from tests.gateways.conftest import SECRET
@@ -204,6 +205,25 @@ def test_a_one_time_code_goes_out_at_once_by_the_gateway_named_sms(simulator, se
 def test_a_gateway_that_the_settings_do_not_name_is_refused():
     with pytest.raises(NoSuchGateway):
         gateway_named("pigeon")
+
+
+@pytest.mark.parametrize(
+    ("options", "what"), [({"dialect": "pigeon"}, "pigeon"), ({"dialect": "http_batch"}, "rate")]
+)
+def test_a_gateway_that_is_set_up_wrongly_says_what_is_wrong(settings, options, what):
+    settings.GATEWAYS = {"sms": options}
+
+    with pytest.raises(ImproperlyConfigured, match=what):
+        gateway_named("sms")
+
+
+def test_a_number_that_a_carrier_quotes_in_its_code_is_taken_out(gateway):
+    body, now = b'[{"id":"1","status":"failed","code":"BLACK 15400000001"}]', timezone.now()
+
+    lines = gateway.read_receipts(signed_headers(SECRET, body, now=now), body, now=now)
+
+    assert REACHABLE not in lines[0].reason
+    assert lines[0].reason.startswith("BLACK")
 
 
 def test_a_message_shows_neither_its_number_nor_its_text_when_printed():

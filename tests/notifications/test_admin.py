@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -152,6 +153,18 @@ def test_steps_are_for_staff_and_for_post_only(campaign, client, meeting, name):
     client.force_login(make_secretary(meeting.issuer))
     assert client.post(url).status_code == 302
 
+    campaign.refresh_from_db()
+    assert campaign.state == "DRAFT"
+
+
+def test_another_site_cannot_press_the_buttons(campaign, planner, settings):
+    settings.CSRF_FAILURE_VIEW = "django.views.csrf.csrf_failure"
+    stranger = Client(enforce_csrf_checks=True)
+    stranger.force_login(planner)
+
+    response = stranger.post(reverse("admin:campaign-step", args=[campaign.pk, "cancel"]))
+
+    assert response.status_code == 403
     campaign.refresh_from_db()
     assert campaign.state == "DRAFT"
 

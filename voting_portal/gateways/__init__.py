@@ -34,14 +34,17 @@ def gateway(name: str) -> Gateway:
         raise ImproperlyConfigured(
             f"GATEWAYS: {name} speaks {options['dialect']!r}; known dialects are {known}."
         )
-    return dialect(name, options)
+    try:
+        return dialect(name, options)
+    except KeyError as missing:
+        raise ImproperlyConfigured(f"GATEWAYS: {name} lacks {missing}.") from None
 
 
 def send_now(message: Message) -> Result:
     """Send one message at once by the gateway `sms`: a one-time code that somebody waits for.
 
-    It does not queue behind campaigns and is not tried again; it takes ten seconds at the very
-    most (five to connect, five for the answer). Only ACCEPTED means that the carrier has it.
+    It does not queue behind campaigns and is not tried again; the answer is there within five
+    seconds. Only ACCEPTED means that the carrier has it.
     """
     (result,) = gateway("sms").send([message])
     return result

@@ -16,6 +16,7 @@ import hashlib
 import http.client
 import json
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,7 @@ from urllib.parse import urlsplit
 
 from django.utils import timezone
 
+from voting_portal.common.logs import without_personal_data
 from voting_portal.gateways import signing
 from voting_portal.gateways.protocol import (
     Message,
@@ -65,11 +67,13 @@ class HttpBatchGateway:
         # A connection for every batch: one that was kept may have been closed by the carrier
         # meanwhile, and then nobody could say whether the batch had arrived.
         connection = self._connection()
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         try:
             try:
                 connection.connect()
             except OSError as error:
                 return _all(messages, Outcome.NOT_SENT, reason=type(error).__name__)
+            connection.sock.settimeout(max(0.05, deadline - time.monotonic()))
             try:
                 connection.request("POST", self._url.path, body, self._headers(body))
                 response = connection.getresponse()
@@ -89,7 +93,7 @@ class HttpBatchGateway:
                 ReceiptLine(
                     ref=str(item["id"]),
                     is_delivered={"delivered": True, "failed": False}[item["status"]],
-                    reason=str(item.get("code", ""))[:REASON_CHARACTERS],
+                    reason=_reason(item),
                 )
                 for item in json.loads(body)
             ]
@@ -148,6 +152,11 @@ def _result(ref: str, item: dict[str, Any] | None) -> Result:
         ref,
         _OUTCOMES[item["status"]],
         gateway_ref=str(item.get("ref", ""))[:64],
-        reason=str(item.get("code", ""))[:REASON_CHARACTERS],
+        reason=_reason(item),
         retry_after=1.0 if item["status"] == "throttled" else 0.0,
     )
+
+
+def _reason(item: dict[str, Any]) -> str:
+    """The carrier's code, of which a number that it may quote is taken out."""
+    return without_personal_data(str(item.get("code", "")))[:REASON_CHARACTERS]

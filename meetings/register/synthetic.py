@@ -56,7 +56,7 @@ COLUMNS = {
 }
 _RECORD_BYTES = 1 + sum(width for _header, _field, width in COLUMNS.values())
 _HEADER_BYTES = 32 + 32 * len(COLUMNS) + 1
-_SHEET_COLUMNS = [name for name, (header, *_dbf) in COLUMNS.items() if header]
+SHEET_COLUMNS = [name for name, (header, *_dbf) in COLUMNS.items() if header]
 
 
 @dataclass(frozen=True)
@@ -239,11 +239,11 @@ class _CsvWriter:
 
     def __init__(self, file: IO[bytes], _record_date: date) -> None:
         self._file = file
-        headers = ",".join(COLUMNS[name][0] for name in _SHEET_COLUMNS)
+        headers = ",".join(COLUMNS[name][0] for name in SHEET_COLUMNS)
         file.write(f"\ufeff{headers}\r\n".encode())
 
     def write(self, rows: pl.DataFrame) -> None:
-        rows.select(_SHEET_COLUMNS).write_csv(
+        rows.select(SHEET_COLUMNS).write_csv(
             self._file, include_header=False, line_terminator="\r\n", quote_style="never"
         )
 
@@ -256,11 +256,11 @@ class _XlsxWriter:
     def __init__(self, file: IO[bytes], _record_date: date) -> None:
         self._book = xlsxwriter.Workbook(file, {"constant_memory": True})
         self._sheet = self._book.add_worksheet("股东名册")
-        self._sheet.write_row(0, 0, [COLUMNS[name][0] for name in _SHEET_COLUMNS])
+        self._sheet.write_row(0, 0, [COLUMNS[name][0] for name in SHEET_COLUMNS])
         self._rows = 0
 
     def write(self, rows: pl.DataFrame) -> None:
-        for row in rows.select(_SHEET_COLUMNS).iter_rows():
+        for row in rows.select(SHEET_COLUMNS).iter_rows():
             self._rows += 1
             for column, cell in enumerate(row):
                 if isinstance(cell, int):

@@ -88,9 +88,7 @@ def test_import_register_loads_approves_and_accounts_for_every_row():
 def test_import_register_refuses_with_status_one():
     meeting = sample_meeting()
 
-    printed, status = run(
-        "import_register", meeting.pk, SAMPLES / "bad_zero_shares.csv", "--json"
-    )
+    printed, status = run("import_register", meeting.pk, SAMPLES / "bad_zero_shares.csv", "--json")
 
     content = json.loads(printed)
     assert status == 1

@@ -177,7 +177,7 @@ def test_without_a_common_account_number_name_and_document_tell_a_person():
     load_and_approve(
         meeting,
         row("A000000001", name="张拟三(甲)"),
-        row("A000000002", name="张拟三（甲） "),  # noqa: RUF001
+        row("A000000002", name="张拟三（甲） "),
         row("A000000003", name="张拟三(甲)", id_type="护照"),
         row("A000000004", name="李四", id_no=""),
         row("A000000005", name="李四", id_no=""),
@@ -272,9 +272,10 @@ def test_a_new_version_replaces_the_old_until_the_invitation():
     recusal.refresh_from_db()
     assert (first.state, second.state, second.version) == ("REPLACED", "LOADED", 2)
     assert Holder.objects.of_meeting(meeting.pk).count() == 2
-    assert recusal.holder_id == Holding.objects.of_meeting(meeting.pk).get(
-        account_masked="A*****0002"
-    ).holder_id
+    assert (
+        recusal.holder_id
+        == Holding.objects.of_meeting(meeting.pk).get(account_masked="A*****0002").holder_id
+    )
     waiting = load(meeting, csv_file(row("A000000004")))
     Meeting.objects.filter(pk=meeting.pk).update(state="INVITED")
     with pytest.raises(AlreadyInvited):

@@ -71,9 +71,7 @@ def test_plain_and_quoted_text_is_read_alike():
 
     assert plain_findings == quoted_findings == []
     assert plain_records == quoted_records
-    assert [(r["row"], r["line"]) for r in plain_records] == [
-        (n, n + 1) for n in range(1, 50_001)
-    ]
+    assert [(r["row"], r["line"]) for r in plain_records] == [(n, n + 1) for n in range(1, 50_001)]
 
 
 def test_lines_are_counted_through_quoted_line_ends():
@@ -364,7 +362,7 @@ def bomb(**parts: str) -> bytes:
     ("content", "expected"),
     [
         (bomb(sheet1="<worksheet><sheetData><row>"), "XLSX_STRUCTURE"),
-        (bomb(sheet1='<!DOCTYPE x><worksheet/>'), "XML_ENTITY"),
+        (bomb(sheet1="<!DOCTYPE x><worksheet/>"), "XML_ENTITY"),
         (bomb(sharedStrings='<!DOCTYPE x [<!ENTITY a "b">]><sst/>'), "XML_ENTITY"),
         (bomb(sharedStrings="<sst/>"), "XLSX_STRUCTURE"),
         (bomb(workbook="<workbook/>"), "XLSX_STRUCTURE"),

@@ -55,19 +55,29 @@ CREATE TEMPORARY TABLE {rows} (
     row integer, line integer, person bytea, account_index bytea, account_masked text,
     share_class smallint, nature text, shares bigint)
 """
+# Few accounts have several rows; only these are looked at again.
+_REPEATS = """
+CREATE TEMPORARY TABLE {repeats} AS
+    SELECT account_index, count(*) AS times FROM {rows}
+    GROUP BY account_index HAVING count(*) > 1;
+ANALYZE {rows};
+ANALYZE {repeats}
+"""
+_ACCOUNTS = """
+SELECT (SELECT count(*) FROM {rows}) - coalesce(sum(times - 1), 0) FROM {repeats}
+"""
 _DUPLICATES = """
-SELECT r.row, r.line, r.account_masked, d.first
-FROM {rows} r JOIN (
-    SELECT account_index, share_class, nature, min(row) AS first FROM {rows}
-    GROUP BY account_index, share_class, nature HAVING count(*) > 1
-) d USING (account_index, share_class, nature)
-WHERE r.row <> d.first ORDER BY r.row
+SELECT row, line, account_masked, first FROM (
+    SELECT row, line, account_masked,
+        min(row) OVER (PARTITION BY account_index, share_class, nature) AS first
+    FROM {rows} JOIN {repeats} USING (account_index)
+) r WHERE row <> first ORDER BY row
 """
 # An account has one owner. Where its rows tell it in different words (一码通 in one of them only),
 # the best told counts: `person` begins with its rank.
 _ONE_OWNER = """
 UPDATE {rows} r SET person = o.person
-FROM (SELECT account_index, min(person) AS person FROM {rows}
+FROM (SELECT account_index, min(person) AS person FROM {rows} JOIN {repeats} USING (account_index)
       GROUP BY account_index HAVING min(person) <> max(person)) o
 WHERE r.account_index = o.account_index
 """
@@ -83,12 +93,16 @@ DELETE FROM {holders} h USING {folded} f WHERE h.id = {base} + f.row;
 _FOLDED = "SELECT * FROM {folded} ORDER BY first, row"
 _HOLDINGS = """
 INSERT INTO {holdings} (id, holder_id, account_index, account_masked, share_class, shares)
+SELECT {base} + r.row, {base} + coalesce(f.first, r.row), r.account_index, r.account_masked,
+    r.share_class, r.shares
+FROM {rows} r LEFT JOIN {folds} f USING (person)
+WHERE NOT EXISTS (SELECT FROM {repeats} WHERE account_index = r.account_index)
+UNION ALL
 SELECT {base} + min(r.row), {base} + min(coalesce(f.first, r.row)), r.account_index,
     min(r.account_masked), r.share_class, sum(r.shares)
-FROM {rows} r LEFT JOIN {folds} f USING (person)
+FROM {rows} r JOIN {repeats} USING (account_index) LEFT JOIN {folds} f USING (person)
 GROUP BY r.account_index, r.share_class
 """
-_ACCOUNTS = "SELECT count(*) FROM (SELECT FROM {rows} GROUP BY account_index) a"
 _HOLDERS = "SELECT count(*), count(*) FILTER (WHERE phone_masked <> '') FROM {holders}"
 
 
@@ -108,7 +122,10 @@ class Staging:
             "base": sql.Literal(base),
             "holders": sql.Identifier(self.holders),
             "holdings": sql.Identifier(self.holdings),
-            **{name: sql.Identifier(f"{name}_{token}") for name in ("rows", "folds", "folded")},
+            **{
+                name: sql.Identifier(f"{name}_{token}")
+                for name in ("rows", "repeats", "folds", "folded")
+            },
         }
         self._base = base
         # The database takes a chunk while the next one is read, checked and sealed.
@@ -151,9 +168,9 @@ class Staging:
         self._copying = self._copier.submit(self._copy_all, holders, staged)
 
     def finish(self) -> None:
-        """Wait for the last chunk, and let the planner know what there is."""
+        """Wait for the last chunk, and find the accounts of several rows."""
         self._wait()
-        self._execute("ANALYZE {rows}")
+        self._execute(_REPEATS)
 
     def duplicates(self) -> Iterator[Finding]:
         """Rows that repeat account, class, 流通类型 and 权益类别 of an earlier one."""
@@ -183,7 +200,7 @@ class Staging:
 
     def drop_working_tables(self) -> None:
         """Now, not at the transaction's end: it may load another register."""
-        self._execute("DROP TABLE {rows}, {folds}, {folded}")
+        self._execute("DROP TABLE {rows}, {repeats}, {folds}, {folded}")
 
     def _merge_folded(self) -> None:
         with connection.chunked_cursor() as cursor:

@@ -52,7 +52,7 @@ def tables_of(meeting: Meeting) -> set[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ %s",
-            [rf"_m{meeting.pk}(_|$)|^(rows|folds|folded)_"],
+            [rf"_m{meeting.pk}(_|$)|^(rows|repeats|folds|folded)_"],
         )
         return {name for (name,) in cursor.fetchall()}
 

@@ -70,7 +70,7 @@ class Layout:
     def field_at(self, position: int) -> str:
         """How a finding names the column at a position."""
         header = self.headers[position] if position < len(self.headers) else ""
-        return field_of(header) or header[:40]
+        return field_of(header) or _shown(header)
 
 
 def field_of(header: str) -> str | None:
@@ -96,8 +96,13 @@ def recognise(headers: Sequence[str], *, line: int | None) -> Layout:
             raise Unreadable(Finding("DUPLICATE_COLUMN", line=line, column=field))
     if missing := [field for field in MANDATORY if field not in columns]:
         raise Unreadable(*(Finding("MISSING_COLUMN", line=line, column=field) for field in missing))
-    unknown = tuple(h.strip()[:40] for h in headers if h.strip() and field_of(h) is None)
+    unknown = tuple(_shown(h) for h in headers if h.strip() and field_of(h) is None)
     return Layout(tuple(headers), columns, short_name, unknown)
+
+
+def _shown(header: str) -> str:
+    """As much of an unknown header as a list of faults needs."""
+    return "".join(c if c.isprintable() else " " for c in header[:40]).strip()
 
 
 def _are_both_names(*headers: str) -> bool:

@@ -48,7 +48,11 @@ _ROW_COLUMNS = (
     "nature",
     "shares",
 )
-_WORKING_MEMORY = "SET LOCAL work_mem = '128MB'; SET LOCAL maintenance_work_mem = '256MB'"
+_LIMITS = """
+SET LOCAL work_mem = '128MB';
+SET LOCAL maintenance_work_mem = '256MB';
+SET LOCAL idle_in_transaction_session_timeout = '10min'
+"""
 
 _STAGE = """
 CREATE TEMPORARY TABLE {rows} (
@@ -134,7 +138,7 @@ class Staging:
 
     def __enter__(self) -> Staging:
         with connection.cursor() as cursor:
-            cursor.execute(_WORKING_MEMORY)
+            cursor.execute(_LIMITS)
         partitions.create_detached(HOLDERS, self.holders)
         partitions.create_detached(HOLDINGS, self.holdings)
         self._execute(_STAGE)

@@ -338,6 +338,38 @@ def test_an_unknown_column_is_shown():
     assert [(w["kind"], w["column"]) for w in register.warnings] == [("UNKNOWN_COLUMN", "备注")]
 
 
+def test_a_header_that_is_no_text_is_shown_without_harm():
+    meeting = sample_meeting()
+    headers = ("证券代码", "证券账户号码", "持有人名称", "持有数量", "备\0注")
+
+    register = load(meeting, csv_file("600000,A000000001,张三,1,\0", headers=headers))
+
+    assert [(e["kind"], e["column"]) for e in register.errors] == [("NUL_BYTE", "备 注")]
+
+
+def test_an_approved_register_has_the_indexes_of_the_whole_table_and_no_more():
+    meeting = sample_meeting()
+
+    load_and_approve(meeting, row("A000000001"))
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT p.relname, count(*) FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid"
+            " JOIN pg_inherits h ON h.inhrelid = i.indexrelid"
+            " JOIN pg_class p ON p.oid = h.inhparent"
+            " WHERE t.relname LIKE %s GROUP BY 1 ORDER BY 1",
+            [f"%_m{meeting.pk}"],
+        )
+        attached = [name for name, _ in cursor.fetchall() if name.startswith(("holder", "holding"))]
+        cursor.execute(
+            "SELECT tablename, count(*) FROM pg_indexes WHERE tablename = ANY(%s) GROUP BY 1",
+            [[f"meetings_holder_m{meeting.pk}", f"meetings_holding_m{meeting.pk}"]],
+        )
+        counts = sorted(count for _, count in cursor.fetchall())
+    assert attached == ["holder_person", "holder_phone", "holding_account", "holding_holder"]
+    assert counts == [3, 3]
+
+
 def test_no_personal_data_in_the_register_and_the_journal():
     meeting = sample_meeting()
     secrets = ["15400007777", "虚构张小三", OTHER_ID[:17] + "5", "A000000077"]

@@ -50,7 +50,7 @@ def zipped(**members: bytes) -> bytes:
     return file.getvalue()
 
 
-def sheet(*rows: list[object], text_columns: bool = True) -> bytes:
+def sheet(*rows: list[object]) -> bytes:
     file = io.BytesIO()
     with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
         page = book.add_worksheet()
@@ -324,7 +324,7 @@ def test_a_changed_byte_in_a_zip_is_noticed():
 def test_cells_are_read_by_their_names_and_blank_rows_are_none():
     content = sheet(
         ["证券代码", "证券账户号码", "持有人名称", "持有数量", "证件号码"],
-        ["600000", "A000000001", "张_x0041_三", 1000, ""],
+        ["600000", "A000000001", "张三", 1000, ""],
         [],
         ["", "A000000002", "", 5e3, "X1"],
     )
@@ -334,6 +334,24 @@ def test_cells_are_read_by_their_names_and_blank_rows_are_none():
     assert findings == []
     cells = [(r["row"], r["line"], r["security_code"], r["qty"], r["id_no"]) for r in records]
     assert cells == [(1, 2, "600000", "1000", ""), (2, 4, "", "5000", "X1")]
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "found"),
+    [("_x0041_", "A", []), ("_xD800_", "_xD800_", []), ("_x0000_", None, [("NUL_BYTE", 1, 2)])],
+)
+def test_escapes_stand_for_characters_and_nothing_else(written, name, found):
+    cells = "".join(f"<c t='inlineStr'><is><t>{text}</t></is></c>" for text in HEADERS)
+    values = ["600000", "A000000001", "", written, *[""] * 5, "1", ""]
+    row_cells = "".join(f"<c t='inlineStr'><is><t>{text}</t></is></c>" for text in values)
+    content = bomb(
+        sheet1=f"<worksheet><sheetData><row>{cells}</row><row>{row_cells}</row></sheetData></worksheet>"
+    )
+
+    records, _ = read(content, "a.xlsx")
+
+    assert [record["holder_name"] for record in records] == ([name] if name else [])
+    assert kinds(content, "a.xlsx") == found
 
 
 def test_a_cell_beyond_the_header_is_no_field():

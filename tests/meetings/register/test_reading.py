@@ -432,9 +432,9 @@ def endless_zip() -> bytes:
 )
 def test_a_bomb_dies_at_once_and_small(content, file_name, expected):
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     found = kinds(content, file_name)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

@@ -42,6 +42,10 @@ class NotChecked(CannotLoad):
     message = _("只有检查通过、待复核的名册可以执行这一步。")
 
 
+class Outdated(CannotLoad):
+    message = _("已有更新的名册生效,这一版只能弃用。")
+
+
 @transaction.atomic
 def load_register(
     meeting_id: int,
@@ -112,10 +116,14 @@ def load_register(
 
 @transaction.atomic
 def approve_register(register_id: int, *, by: str, now: datetime) -> Register:
-    """Put a checked version in force, in the place of the one before; SamePerson, NotChecked or
-    AlreadyInvited when that may not be."""
+    """Put a checked version in force, in the place of the one before.
+
+    SamePerson, NotChecked, Outdated or AlreadyInvited when that may not be.
+    """
     register = _checked_register(register_id)
     meeting = register.meeting
+    if meeting.registers.filter(state=Register.State.LOADED, version__gt=register.version).exists():
+        raise Outdated
     meeting.registers.filter(state=Register.State.LOADED).update(state=Register.State.REPLACED)
     register.state = Register.State.LOADED
     register.approved_by, register.approved_at = by, now

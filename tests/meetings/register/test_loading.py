@@ -19,6 +19,7 @@ from meetings.register import records
 from meetings.register.loading import (
     AlreadyInvited,
     NotChecked,
+    Outdated,
     approve_register,
     discard_register,
     load_register,
@@ -437,7 +438,7 @@ def test_two_loads_at_once_make_two_versions():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_approvals_at_once_put_one_register_in_force():
+def test_approvals_at_once_put_one_register_in_force():
     meeting = sample_meeting()
     registers = [load(meeting, csv_file(row(f"A{n:09d}"))) for n in range(2)]
     together = Barrier(4)
@@ -446,15 +447,30 @@ def test_two_approvals_at_once_put_one_register_in_force():
         try:
             connection.ensure_connection()
             together.wait()
-            return approve_register(register.pk, by="operator:2", now=NOW).state
-        except NotChecked:
+            approve_register(register.pk, by="operator:2", now=NOW)
+        except (NotChecked, Outdated):
             return "refused"
         finally:
             connection.close()
+        return f"version {register.version}"
 
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(approve, registers * 2))
 
-    assert sorted(outcomes) == ["LOADED", "LOADED", "refused", "refused"]
-    assert Register.objects.filter(state="LOADED").count() == 1
+    assert outcomes.count("version 2") == 1
+    assert outcomes.count("version 1") <= 1
+    assert Register.objects.get(state="LOADED").version == 2
     assert Holder.objects.of_meeting(meeting.pk).count() == 1
+
+
+def test_an_older_version_never_replaces_a_newer_one():
+    meeting = sample_meeting()
+    older = load(meeting, csv_file(row("A000000001")))
+    newer = load_and_approve(meeting, row("A000000002"))
+
+    with pytest.raises(Outdated):
+        approve_register(older.pk, by="operator:2", now=NOW)
+
+    assert Register.objects.get(state="LOADED") == newer
+    assert Holding.objects.of_meeting(meeting.pk).get().account_masked == "A*****0002"
+    discard_register(older.pk, by="operator:2", now=NOW)

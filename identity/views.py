@@ -1,11 +1,177 @@
-"""Pages on the way in: the link, the code, the sign-in of staff."""
+"""A holder's way in: from the link to the code, out again, and what to do when it fails."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+import functools
+import unicodedata
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
+
+from identity import challenges, limits
+from identity.challenges import CannotVerify
+from identity.links import Link
+from identity.voters import (
+    Voter,
+    VoterRequest,
+    begin,
+    end,
+    is_cross_site,
+    keep,
+    private,
+    read_voter,
+    verified,
+    voter_required,
+)
+from meetings import live
+from meetings.agenda import Agenda
+from meetings.models import Holder
+from voting_portal.common.http import page_context, see_other
 
 
+class NotSixDigits(CannotVerify):
+    message = _("请输入短信中的6位数字验证码。")
+
+
+def begin_session(
+    request: HttpRequest, link: Link, *, holder: Holder, agenda: Agenda
+) -> HttpResponseBase:
+    """A person pressed the button: give the browser a session, send the code, go and ask for it.
+
+    A browser that is verified already goes on to the ballot; one that has a code that it may still
+    answer is not sent another.
+    """
+    if is_cross_site(request):
+        return start_again(request)
+    now = timezone.now()
+    voter = read_voter(request, link.meeting_id, now=now)
+    if voter is None or (voter.holder_id, voter.generation) != (link.holder_id, link.generation):
+        voter = begin(link, now=now)
+    if voter.level:
+        return see_other("ballots:ballot", link.meeting_id)
+    response: HttpResponseBase = see_other("identity:code", link.meeting_id)
+    if challenges.read_codes(holder, browser=voter.browser, now=now).sent_at is None:
+        try:
+            _send_code(request, voter, holder, agenda)
+        except (CannotVerify, limits.TooMany) as refusal:
+            response = _code_page(request, voter, holder, agenda, refusal=refusal)
+    keep(response, voter)
+    return private(response)
+
+
+@voter_required(level=0)
+def code(request: VoterRequest, meeting: int) -> HttpResponseBase:
+    """Ask for the code that was sent to the registered phone."""
+    voter = request.voter
+    if voter.level:
+        return see_other("ballots:ballot", meeting)
+    holder = Holder.objects.filter(pk=voter.holder_id, link_generation=voter.generation).first()
+    if holder is None:
+        return see_other("identity:start")
+    agenda = live.agenda(meeting)
+    if request.method != "POST":
+        return _code_page(request, voter, holder, agenda)
+    try:
+        if "again" in request.POST:
+            _send_code(request, voter, holder, agenda)
+            return see_other("identity:code", meeting)
+        _answer(request, voter)
+    except (CannotVerify, limits.TooMany) as refusal:
+        return _code_page(request, voter, holder, agenda, refusal=refusal)
+    response = see_other("ballots:ballot", meeting)
+    keep(response, verified(voter, level=1, now=timezone.now()))
+    return response
+
+
+@login_not_required
+@require_POST
+def leave(_request: HttpRequest, meeting: int) -> HttpResponseBase:
+    """Sign out."""
+    response = see_other("identity:start")
+    end(response, meeting)
+    return response
+
+
+@login_not_required
+@require_safe
+def start(request: HttpRequest) -> HttpResponse:
+    """How to begin, or begin again: the session is over, or was never there."""
+    return render(request, "identity/start.html")
+
+
+@login_not_required
+@csrf_exempt
 def start_again(request: HttpRequest, **_reason: str) -> HttpResponse:
     """The form came without its cookie: ask the person to open the link once more."""
-    return render(request, "identity/start_again.html", status=403)
+    return render(request, "identity/start.html", {"is_refusal": True}, status=403)
+
+
+def bad_link(request: HttpRequest) -> HttpResponse:
+    """One answer for every link that is not in force, whatever is wrong with it; 429 for an
+    address that tries one after the other."""
+    try:
+        limits.count(limits.INVALID_LINKS, request)
+        status = 404
+    except limits.TooMany:
+        status = 429
+    page = _bad_link_page(status, get_language(), bool(page_context(request)["is_large"]))
+    response = HttpResponse(page, status=status)
+    private(response)
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@functools.cache  # two answers, two languages, two sizes of type: rendered once each
+def _bad_link_page(status: int, _language: str, is_large: bool) -> bytes:
+    template = "identity/bad_link.html" if status == 404 else "429.html"
+    words = page_context(HttpRequest()) | {"is_large": is_large, "request_id": "", "home": "/"}
+    return render_to_string(template, words).encode()
+
+
+def _send_code(request: HttpRequest, voter: Voter, holder: Holder, agenda: Agenda) -> None:
+    limits.check(limits.CODE_FAILURES, request)
+    limits.count(limits.CODES_SENT, request)
+    challenges.begin_challenge(holder, agenda=agenda, browser=voter.browser, now=timezone.now())
+
+
+def _answer(request: HttpRequest, voter: Voter) -> None:
+    """Return when the code is right; a code that is not one costs no try."""
+    given = "".join(unicodedata.normalize("NFKC", request.POST.get("code", "")).split())
+    if not (len(given) == 6 and given.isascii() and given.isdigit()):
+        raise NotSixDigits
+    limits.check(limits.CODE_FAILURES, request)
+    try:
+        challenges.answer_challenge(
+            voter.holder_id, browser=voter.browser, code=given, now=timezone.now()
+        )
+    except CannotVerify:
+        limits.count(limits.CODE_FAILURES, request)
+        raise
+
+
+def _code_page(
+    request: HttpRequest,
+    voter: Voter,
+    holder: Holder,
+    agenda: Agenda,
+    *,
+    refusal: CannotVerify | limits.TooMany | None = None,
+) -> HttpResponse:
+    codes = challenges.read_codes(holder, browser=voter.browser, now=timezone.now())
+    context = {
+        "voter": voter,
+        "holder": holder,
+        "agenda": agenda,
+        "codes": codes,
+        "wait_minutes": -(-int(codes.wait.total_seconds()) // 60),
+        "refusal": refusal,
+    }
+    status = refusal.status if refusal else 200
+    return render(request, "identity/code.html", context, status=status)

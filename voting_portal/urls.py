@@ -8,6 +8,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from voting_portal import health
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("ballots.urls")),
+    path("", include("identity.urls")),
     path("admin/", admin.site.urls),
     path("secretary/", include("ballots.console_urls")),
     path("", include("notifications.urls")),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
 
 from voting_portal.common.logs import request_id
 
@@ -40,5 +42,17 @@ def client_address(request: HttpRequest) -> str:
     return str(request.META.get("REMOTE_ADDR", ""))
 
 
-def page_context(_request: HttpRequest) -> dict[str, str]:
-    return {"hotline": settings.HOTLINE, "request_id": request_id.get()}
+def see_other(to: str, *args: object) -> HttpResponseRedirect:
+    """303: look there with a GET, whatever was posted here."""
+    response = HttpResponseRedirect(resolve_url(to, *args))
+    response.status_code = 303
+    return response
+
+
+def page_context(request: HttpRequest) -> dict[str, object]:
+    return {
+        "hotline": settings.HOTLINE,
+        "host": urlsplit(settings.PUBLIC_URL).netloc,
+        "request_id": request_id.get(),
+        "is_large": request.COOKIES.get(settings.TYPE_COOKIE_NAME) == "large",
+    }

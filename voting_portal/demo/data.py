@@ -9,8 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.utils import timezone
-from meetings.register.loading import approve_register, load_register
-from notifications.wording import default_wording
 
 from identity.models import User
 from meetings import lifecycle
@@ -26,9 +24,11 @@ from meetings.models import (
 )
 from meetings.preparing import prepare_meeting, recuse
 from meetings.register import synthetic
+from meetings.register.loading import approve_register, load_register
 from meetings.register.records import open_person
 from notifications import campaigns
 from notifications.models import Campaign
+from notifications.wording import default_wording
 from voting_portal.demo.papers import one_page_pdf
 
 SECURITY_CODE = "600999"

@@ -17,8 +17,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from identity.staff import issue_pass
 
+from identity.staff import issue_pass
 from meetings import lifecycle
 from meetings.models import Holder, Meeting
 from notifications.tasks import ring

@@ -1,0 +1,118 @@
+"""How staff sign in: links that work once, and passwords for those who have one.
+
+A link carries 256 random bits of which only the SHA-256 is kept. Opening it shows a button and
+pressing the button signs in, so that a mail scanner that opens links uses up nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.db import transaction
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from identity import limits
+from identity.models import StaffPass, User
+from meetings.models import Issuer
+
+
+class CannotSignIn(Exception):
+    """Nobody is signed in; `message` says why."""
+
+    message = _("登录未成功。")
+    status = 422
+
+
+class PassOver(CannotSignIn):
+    message = _("该登录链接无效、已使用或已过期，请向管理员索取新的链接。")
+    status = 404
+
+
+class WrongPassword(CannotSignIn):
+    message = _("用户名或密码不正确。")
+
+
+class CannotEnrol(Exception):
+    """No such user was made; the message says what is missing."""
+
+
+def issue_pass(user: User, *, lifetime: timedelta, now: datetime) -> str:
+    """An absolute sign-in address for the user that works once until `now + lifetime`."""
+    secret = secrets.token_urlsafe(32)
+    StaffPass.objects.create(user=user, secret_hash=_hash(secret), expires_at=now + lifetime)
+    return settings.PUBLIC_URL + reverse("identity:staff-pass", args=[secret])
+
+
+def read_pass(secret: str, *, now: datetime) -> User:
+    """Whose link this is; PassOver when it would not sign in. Uses nothing up."""
+    row = StaffPass.objects.select_related("user").filter(
+        secret_hash=_hash(secret), used_at=None, expires_at__gt=now, user__is_active=True
+    )
+    if (found := row.first()) is None:
+        raise PassOver
+    return found.user
+
+
+@transaction.atomic
+def use_pass(secret: str, *, now: datetime) -> User:
+    """Use the link up and return its user; of two at once one gets PassOver."""
+    user = read_pass(secret, now=now)
+    unused = StaffPass.objects.filter(secret_hash=_hash(secret), used_at=None)
+    if not unused.update(used_at=now):
+        raise PassOver
+    return user
+
+
+def check_password(request: HttpRequest, *, username: str, password: str) -> User:
+    """The user with this name and password; WrongPassword or limits.TooMany.
+
+    Failures are counted by address and by name, so that neither one machine nor many can go on
+    guessing; a link signs in even while a name's limit is used up, so nobody can be locked out.
+    """
+    subject = f"user {username.casefold()}"
+    limits.check(limits.STAFF_FAILURES, request)
+    limits.check(limits.STAFF_FAILURES, request, subject=subject)
+    user = authenticate(request, username=username, password=password)
+    if isinstance(user, User):
+        return user
+    limits.count(limits.STAFF_FAILURES, request)
+    limits.count(limits.STAFF_FAILURES, request, subject=subject)
+    raise WrongPassword
+
+
+@transaction.atomic
+def enrol(username: str, *, role: User.Role, issuer_code: str = "") -> User:
+    """Make a user without a password, a secretary with the issuer of this security code.
+
+    The first operator ever is also the superuser, who makes the others. CannotEnrol when the name
+    is taken or the issuer is not there.
+    """
+    if User.objects.filter(username=username).exists():
+        raise CannotEnrol(f"There is a user {username!r} already.")
+    is_operator = role == User.Role.OPERATOR
+    user = User(
+        username=username,
+        role=role,
+        is_staff=is_operator,
+        is_superuser=is_operator and not User.objects.filter(is_superuser=True).exists(),
+    )
+    user.set_unusable_password()
+    user.save()
+    if issuer_code:
+        issuer = Issuer.objects.filter(security_code=issuer_code).first()
+        if issuer is None:
+            raise CannotEnrol(f"There is no issuer {issuer_code}.")
+        user.issuers.add(issuer)
+    elif not is_operator:
+        raise CannotEnrol("A secretary needs an issuer: add --issuer CODE.")
+    return user
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

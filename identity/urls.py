@@ -1,0 +1,19 @@
+"""Addresses of identity: the code, preferences, and the sign-in of staff."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from identity import preferences, staff_views, views
+
+app_name = "identity"
+urlpatterns = [
+    path("start", views.start, name="start"),
+    path("m/<int:meeting>/code", views.code, name="code"),
+    path("m/<int:meeting>/leave", views.leave, name="leave"),
+    path("preferences", preferences.prefer, name="prefer"),
+    path("staff/", staff_views.home, name="staff-home"),
+    path("staff/login", staff_views.sign_in, name="staff-login"),
+    path("staff/pass/<str:secret>", staff_views.sign_in_by_pass, name="staff-pass"),
+    path("staff/logout", staff_views.sign_out, name="staff-logout"),
+]

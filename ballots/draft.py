@@ -1,0 +1,43 @@
+"""A paper half filled in (草稿), kept in the holder's own browser.
+
+Every page of the paper is thus reached by a GET: back, reload and a session that ended and was
+begun again find what was filled in. A draft decides nothing: what is cast is what the form carries
+that the review has shown. Nothing of it is kept on the server.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponseBase
+
+from ballots.paper import Paper
+from identity import voters
+
+MOST_BYTES = 3_500  # a browser takes cookies of 4,096 bytes
+_SALT = "ballots.draft"
+
+
+def keep_draft(response: HttpResponseBase, paper: Paper) -> bool:
+    """Keep the paper until the browser is closed; False when it is too long for that."""
+    value = signing.dumps([paper.mark, paper.data], salt=_SALT, compress=True)
+    if len(value) > MOST_BYTES:
+        return False
+    response.set_cookie(
+        voters.draft_cookie(paper.agenda.meeting_id),
+        value,
+        httponly=True,
+        samesite="Lax",
+        secure=settings.IS_PRODUCTION,
+    )
+    return True
+
+
+def read_draft(request: HttpRequest, paper: Paper) -> Paper | None:
+    """The paper as it was kept; None when nothing was, or for another holder or class."""
+    value = request.COOKIES.get(voters.draft_cookie(paper.agenda.meeting_id), "")
+    try:
+        mark, data = signing.loads(value, salt=_SALT, max_age=voters.WHOLE)
+    except (signing.BadSignature, ValueError):
+        return None
+    return paper.changed(data) if mark == paper.mark else None

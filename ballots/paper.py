@@ -1,0 +1,292 @@
+"""The ballot paper (表决票样): what one holder is asked with one class of shares, as a form.
+
+All that was filled in travels in the form itself; nothing is kept on the server before the ballot
+is cast. A `mark` in the form names its holder and class, so a page
+left open in another tab is never cast for somebody else.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.translation import gettext as _
+
+from ballots.entitlement import Entitlement
+from ballots.models import Ballot, Opinion
+from ballots.rules import BadBallot, Choices, Fault, available_votes, check_choices
+from meetings.agenda import Agenda, CandidatePaper, ClassPaper, MotionPaper
+
+MOST_DIGITS = 15
+
+
+@dataclass(frozen=True)
+class CandidateLine:
+    """A candidate with the field as it was filled in."""
+
+    candidate: CandidatePaper
+    text: str
+
+    @property
+    def name(self) -> str:
+        return candidate_field(self.candidate.number)
+
+    @property
+    def votes(self) -> int | None:
+        """The votes given, 0 for a blank field, None when it is not a whole number."""
+        return _whole_number(self.text)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One motion on the paper with what was filled in and what is wrong with it."""
+
+    motion: MotionPaper
+    is_recused: bool
+    opinion: str  # blank, or one of Opinion
+    candidates: tuple[CandidateLine, ...]
+    available: int  # votes, of a cumulative motion
+    faults: tuple[Fault, ...]
+
+    @property
+    def name(self) -> str:
+        return motion_field(self.motion.number)
+
+    @property
+    def opinion_label(self) -> str:
+        return str(Opinion(self.opinion).label) if self.opinion else ""
+
+    @property
+    def options(self) -> list[tuple[str, str, bool]]:
+        """Value, label and whether it is chosen."""
+        return [(str(o.value), str(o.label), o == self.opinion) for o in Opinion]
+
+    @property
+    def used(self) -> int:
+        return sum(line.votes or 0 for line in self.candidates)
+
+    @property
+    def remaining(self) -> int:
+        return self.available - self.used
+
+    @property
+    def over(self) -> int:
+        return -self.remaining
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether anything was filled in that can be counted."""
+        return any(line.text for line in self.candidates)
+
+    @property
+    def leaves_votes(self) -> bool:
+        """A cumulative motion of which votes would be lost; the review asks about it."""
+        return self.motion.is_cumulative and not self.is_recused and self.remaining > 0
+
+    @property
+    def given(self) -> list[CandidateLine]:
+        return [line for line in self.candidates if line.votes]
+
+
+class Paper:
+    """The form of one holder and class; `data` is what the browser sent, empty for a blank one."""
+
+    def __init__(
+        self,
+        *,
+        entitlement: Entitlement,
+        agenda: Agenda,
+        share_class: ClassPaper,
+        data: Mapping[str, str] | None = None,
+        faults: Sequence[Fault] = (),
+    ) -> None:
+        self.entitlement, self.agenda, self.share_class = entitlement, agenda, share_class
+        self.shares = entitlement.holder.shares_of(share_class.number)
+        self.motions = agenda.votable(share_class)
+        names = set(_fields(self.motions))
+        self.data = {name: value for name, value in (data or {}).items() if name in names}
+        self.faults = tuple(faults)
+
+    @classmethod
+    def of_ballot(cls, ballot: Ballot, *, entitlement: Entitlement, agenda: Agenda) -> Paper:
+        """The paper as it was cast."""
+        data = {}
+        for number, choice in ballot.choices.items():
+            if isinstance(choice, str):
+                data[motion_field(number)] = choice
+            else:
+                data |= {candidate_field(name): str(votes) for name, votes in choice.items()}
+        share_class = agenda.share_classes[ballot.share_class]
+        return cls(entitlement=entitlement, agenda=agenda, share_class=share_class, data=data)
+
+    @cached_property
+    def mark(self) -> str:
+        return _mark(self.entitlement, self.share_class)
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """The motions to vote on, in the order of the agenda."""
+        return [self._line(motion) for motion in self.motions]
+
+    @cached_property
+    def entries(self) -> list[tuple[MotionPaper | None, Line | None]]:
+        """Lines with the headings that stand above them: (heading, None) or (None, line)."""
+        lines = {line.motion.number: line for line in self.lines}
+        groups = {motion.number.partition(".")[0] for motion in self.motions}
+        entries: list[tuple[MotionPaper | None, Line | None]] = []
+        for motion in self.agenda.motions:
+            if motion.number in lines:
+                entries.append((None, lines[motion.number]))
+            elif motion.is_heading and motion.number.partition(".")[0] in groups:
+                entries.append((motion, None))
+        return entries
+
+    @property
+    def plain(self) -> list[Line]:
+        """The lines that 全部同意 fills."""
+        return [line for line in self.lines if not line.is_recused and not line.candidates]
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """What was filled in, as the hidden fields of the next page."""
+        return sorted(self.data.items())
+
+    @property
+    def unused(self) -> list[Line]:
+        return [line for line in self.lines if line.leaves_votes]
+
+    def choices(self) -> Choices:
+        """What the form says, for the rules; a recused line is always blank.
+
+        BadBallot for a field that is no whole number or a ballot that breaks a rule.
+        """
+        choices: dict[str, str | dict[str, int]] = {}
+        faults = []
+        for line in self.lines:
+            if line.motion.is_cumulative:
+                votes = {c.candidate.number: c.votes for c in line.candidates}
+                choices[line.motion.number] = {n: v for n, v in votes.items() if v}
+                if None in votes.values():
+                    words = {"number": line.motion.number}
+                    message = _("议案%(number)s的票数须为不带小数的数字。") % words
+                    faults.append(Fault(line.motion.number, "INCOMPLETE", message))
+            elif line.opinion:
+                choices[line.motion.number] = line.opinion
+        try:
+            check_choices(
+                motions=self.motions,
+                shares=self.shares,
+                votes_per_share=self.share_class.votes_per_share,
+                recused=self.entitlement.recused,
+                choices=choices,
+            )
+        except BadBallot as refusal:
+            faults.extend(refusal.faults)
+        if faults:
+            order = [motion.number for motion in self.motions]
+            raise BadBallot(sorted(faults, key=lambda f: order.index(f.motion) if f.motion else -1))
+        return choices
+
+    def filled(self, opinion: Opinion) -> Paper:
+        """The same paper with this opinion on every plain motion (一键); the rest as it was."""
+        return self.changed({line.name: str(opinion.value) for line in self.plain})
+
+    def spread(self, number: str) -> Paper:
+        """The same paper with the group's votes spread evenly (平均分配).
+
+        Among the candidates who were given votes; among all where none was, if there are no more
+        than seats. What cannot be divided is left over, so that nobody gets more by the order.
+        """
+        line = next((line for line in self.lines if line.motion.number == number), None)
+        if line is None or line.is_recused or not line.candidates:
+            return self
+        named = [c for c in line.candidates if c.votes != 0] or list(line.candidates)
+        if len(named) > line.motion.seats:
+            words = {"number": number, "seats": str(line.motion.seats)}
+            message = _(
+                "议案%(number)s最多投给%(seats)s人：请先在您支持的候选人处填入任意票数，"
+                "再选择平均分配。"
+            )
+            return self.changed({}, faults=[Fault(number, "TOO_MANY_CANDIDATES", message % words)])
+        share = line.available // len(named)
+        blank = {c.name: "" for c in line.candidates}
+        return self.changed(blank | {c.name: str(share) for c in named})
+
+    def counted(self, number: str) -> Paper:
+        """The same paper with what is wrong in one group said (计算剩余票数)."""
+        try:
+            self.choices()
+        except BadBallot as refusal:
+            return self.changed({}, faults=[f for f in refusal.faults if f.motion == number])
+        return self
+
+    def refused(self, refusal: BadBallot) -> Paper:
+        """The same paper with its faults said."""
+        return self.changed({}, faults=refusal.faults)
+
+    def changed(self, changes: Mapping[str, str], *, faults: Sequence[Fault] = ()) -> Paper:
+        """The same paper with these fields as they are here."""
+        return Paper(
+            entitlement=self.entitlement,
+            agenda=self.agenda,
+            share_class=self.share_class,
+            data={**self.data, **changes},
+            faults=faults,
+        )
+
+    def _line(self, motion: MotionPaper) -> Line:
+        is_recused = motion.number in self.entitlement.recused
+        opinion = self.data.get(motion_field(motion.number), "")
+        votes = self.shares * self.share_class.votes_per_share
+        return Line(
+            motion=motion,
+            is_recused=is_recused,
+            opinion=opinion if opinion in Opinion.values and not is_recused else "",
+            candidates=tuple(
+                CandidateLine(c, "" if is_recused else self.data.get(candidate_field(c.number), ""))
+                for c in motion.candidates
+            ),
+            available=available_votes(motion, votes),
+            faults=tuple(fault for fault in self.faults if fault.motion == motion.number),
+        )
+
+
+def marked_class(entitlement: Entitlement, agenda: Agenda, mark: str) -> ClassPaper | None:
+    """The class whose paper the form is; None for a form of somebody else."""
+    for share_class in agenda.share_classes:
+        if constant_time_compare(mark, _mark(entitlement, share_class)):
+            return share_class
+    return None
+
+
+def motion_field(number: str) -> str:
+    return f"m-{number}"
+
+
+def candidate_field(number: str) -> str:
+    return f"c-{number}"
+
+
+def _fields(motions: Iterable[MotionPaper]) -> Iterator[str]:
+    for motion in motions:
+        if not motion.is_cumulative:
+            yield motion_field(motion.number)
+        yield from (candidate_field(candidate.number) for candidate in motion.candidates)
+
+
+def _mark(entitlement: Entitlement, share_class: ClassPaper) -> str:
+    value = f"{entitlement.holder.pk} {share_class.number}"
+    return salted_hmac("ballots.paper", value, algorithm="sha256").hexdigest()[:32]
+
+
+def _whole_number(text: str) -> int | None:
+    """Digits as a phone writes them: full-width ones and separators are understood."""
+    plain = unicodedata.normalize("NFKC", text).replace(",", "").replace(" ", "")
+    if not plain:
+        return 0
+    if not (plain.isascii() and plain.isdigit()) or len(plain) > MOST_DIGITS:
+        return None
+    return int(plain)

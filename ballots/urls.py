@@ -1,0 +1,22 @@
+"""Addresses of the vote: the link, the ballot and what anybody may read."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from ballots import landing, public, views
+
+app_name = "ballots"
+urlpatterns = [
+    path("", public.help_page, name="home"),
+    path("v/", landing.landing, name="no-link"),
+    path("v/<path:code>", landing.landing, name="link"),
+    path("m/<int:meeting>/ballot", views.ballot, name="ballot"),
+    path("m/<int:meeting>/review", views.review, name="review"),
+    path("m/<int:meeting>/cast", views.cast, name="cast"),
+    path("m/<int:meeting>/confirmation", views.confirmation, name="confirmation"),
+    path("m/<int:meeting>/documents/<int:number>", public.document, name="document"),
+    path("help", public.help_page, name="help"),
+    path("privacy", public.privacy, name="privacy"),
+    path("robots.txt", public.robots, name="robots"),
+]

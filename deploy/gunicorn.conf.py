@@ -1,0 +1,49 @@
+"""How gunicorn serves the portal: threads behind a buffering proxy, logs without links."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+from typing import Any
+
+from gunicorn.glogging import Logger
+
+from voting_portal.common.logs import JsonFormatter, without_personal_data
+
+bind = os.environ.get("WEB_BIND", "127.0.0.1:8000")
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY") or multiprocessing.cpu_count())
+threads = int(os.environ.get("WEB_THREADS") or 4)
+timeout = 30  # seconds without a sign of life
+graceful_timeout = 30  # a deployment during the vote waits for what is under way
+keepalive = 75  # longer than the proxy server's
+# Workers take turns to start afresh, so that no leak grows for a whole day.
+max_requests, max_requests_jitter = 50_000, 5_000
+limit_request_line, limit_request_fields, limit_request_field_size = 4_094, 60, 8_190
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
+
+accesslog = "-" if os.environ.get("ACCESS_LOG", "on") == "on" else None
+access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"
+errorlog = "-"
+
+
+class PortalLogger(Logger):
+    """One JSON object a line, as all logs of the portal; of a link its first five characters."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for log in (self.error_log, self.access_log):
+            for handler in log.handlers:
+                handler.setFormatter(JsonFormatter())
+
+    def atoms(self, *args: Any) -> dict[str, Any]:
+        atoms: dict[str, Any] = super().atoms(*args)
+        return {
+            name: without_personal_data(value) if isinstance(value, str) else value
+            for name, value in atoms.items()
+        }
+
+
+logger_class = PortalLogger
+logging.captureWarnings(capture=True)

@@ -1,0 +1,53 @@
+"""What gunicorn writes down of a request."""
+
+from __future__ import annotations
+
+import runpy
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from django.conf import settings
+from gunicorn.config import Config
+
+CODE = "0Hb85ABCDEFGHJKMNPQRSTUVW"
+
+
+@pytest.fixture
+def configured():
+    return runpy.run_path(str(settings.BASE_DIR / "deploy/gunicorn.conf.py"))
+
+
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [(f"/v/{CODE}", "/v/0Hb85…"), ("/staff/pass/a-Secret_1", "/staff/pass/…"), ("/help", "/help")],
+)
+def test_no_address_that_opens_something_is_logged(configured, path, logged):
+    config = Config()
+    config.set("accesslog", "-")
+    logger = configured["logger_class"](config)
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "RAW_URI": path,
+        "PATH_INFO": path,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_REFERER": f"https://vote.example.cn{path}",
+    }
+    response = SimpleNamespace(status="200 OK", sent=10, headers=[])
+    request = SimpleNamespace(headers=[])
+
+    atoms = logger.atoms(response, request, environ, timedelta(milliseconds=3))
+
+    assert atoms["U"] == logged
+    assert CODE not in str(atoms)
+    assert "a-Secret_1" not in str(atoms)
+
+
+def test_workers_and_threads_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("WEB_CONCURRENCY", "3")
+    monkeypatch.setenv("WEB_THREADS", "7")
+
+    configured = runpy.run_path(str(settings.BASE_DIR / "deploy/gunicorn.conf.py"))
+
+    assert (configured["workers"], configured["threads"]) == (3, 7)
+    assert configured["worker_class"] == "gthread"

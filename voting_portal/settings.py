@@ -202,7 +202,6 @@ CSRF_FAILURE_VIEW = "identity.views.start_again"
 # --- Transport and content -------------------------------------------------------------------
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_PRODUCTION else None
-SECURE_SSL_REDIRECT = False  # nginx redirects; see deploy/nginx.conf
 SECURE_HSTS_SECONDS = 31_536_000 if IS_PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_PRODUCTION
 # Not "no-referrer": with it browsers send `Origin: null` even to ourselves, which the check against
@@ -268,4 +267,4 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.optional("LOG_LEVEL", "WARNING")},
 }
 
-SILENCED_SYSTEM_CHECKS: list[str] = []
+SILENCED_SYSTEM_CHECKS = ["security.W008"]  # SECURE_SSL_REDIRECT: nginx redirects

@@ -1,0 +1,259 @@
+"""deploy/nginx.conf in a real nginx, in front of a server that says what it was asked."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.conf import settings
+
+pytestmark = pytest.mark.servers
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
+DEPLOY = Path(settings.BASE_DIR) / "deploy"
+LINK = "/v/1abcd2efgh3ijkl4mnop5qrst"
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers with the headers that came in; /broken hangs up."""
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/broken"):
+            return
+        said = json.dumps({name: self.headers.get_all(name) for name in self.headers}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+class Proxy:
+    """The proxy server under test: its ports, its access log, its error log."""
+
+    def __init__(self, directory: Path, https: int, http: int) -> None:
+        self.access_log = directory / "access.log"
+        self.error_log = directory / "error.log"
+        self.https, self.http = https, http
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str):
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        client = http.client.HTTPSConnection("127.0.0.1", self.https, context=trusting, timeout=10)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        client.request(method, path, body, headers={"Host": "vote.example", **named})
+        answer = client.getresponse()
+        answer.body = answer.read().decode()
+        client.close()
+        return answer
+
+    def log_of(self, method: str, path: str) -> dict[str, object]:
+        """What the access log says of a request; nginx writes after the answer is out."""
+        before = len(self.access_log.read_text())
+        self.ask(method, path)
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            text = self.access_log.read_text()[before:]
+            if text.endswith("\n"):
+                return json.loads(text.splitlines()[-1])
+            time.sleep(0.02)
+        raise AssertionError("nothing was logged")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def write_certificate(directory: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "vote.example")])
+    now = datetime.now(UTC)  # noqa: TID251 - a certificate knows no edge to take its time from
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (directory / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    (directory / "key.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+def configuration(directory: Path, *, upstream: int, https: int, http: int) -> str:
+    """The file as it is, with this test's ports and directories in it."""
+    text = (DEPLOY / "nginx.conf").read_text()
+    swaps = {
+        "server web:8000;": f"server 127.0.0.1:{upstream};",
+        "listen 80 ": f"listen 127.0.0.1:{http} ",
+        "listen 443 ": f"listen 127.0.0.1:{https} ",
+        "/etc/nginx/tls/": f"{directory}/",
+        "/etc/nginx/errors": str(DEPLOY / "errors"),
+        "/var/cache/nginx/": f"{directory}/",
+        "/tmp/nginx.pid": f"{directory}/nginx.pid",
+        "/dev/stdout": f"{directory}/access.log",
+        "/dev/stderr": f"{directory}/error.log",
+        "worker_processes auto;": "worker_processes 1;",
+        "worker_rlimit_nofile 65536;": "",
+        "worker_connections 16384;": "worker_connections 512;",
+    }
+    if nginx_version() < (1, 25, 1):
+        swaps["http2 on;"] = ""
+    for old, new in swaps.items():
+        assert old in text, f"deploy/nginx.conf has no {old!r} any more; adjust this test"
+        text = text.replace(old, new)
+    # As root, nginx's workers would be somebody who may not enter pytest's directories.
+    return f"user root;\n{text}" if os.geteuid() == 0 else text
+
+
+def nginx_version() -> tuple[int, ...]:
+    said = subprocess.run([NGINX, "-v"], capture_output=True, text=True, check=True).stderr
+    return tuple(int(part) for part in said.split("/")[1].split()[0].split("."))
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory):
+    if NGINX is None:
+        pytest.skip("LEFT OUT: no nginx on this machine, deploy/nginx.conf is not tested")
+    directory = tmp_path_factory.mktemp("nginx")
+    directory.chmod(0o755)
+    write_certificate(directory)
+    echo = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    serving = threading.Thread(target=echo.serve_forever)
+    serving.start()
+    found = Proxy(directory, free_port(), free_port())
+    file = directory / "nginx.conf"
+    file.write_text(
+        configuration(directory, upstream=echo.server_port, https=found.https, http=found.http)
+    )
+    command = [NGINX, "-e", str(found.error_log), "-p", str(directory), "-c", str(file)]
+    tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
+    assert tested.returncode == 0, tested.stderr
+    running = subprocess.Popen([*command, "-g", "daemon off;"])
+    try:
+        wait_for(found.https)
+        yield found
+    finally:
+        running.terminate()
+        running.wait(10)
+        echo.shutdown()
+        serving.join()
+        echo.server_close()
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("nginx did not come up")
+
+
+def test_what_a_client_says_about_its_address_is_overwritten(proxy):
+    answer = proxy.ask(
+        "GET",
+        "/m/1/ballot",
+        X_Forwarded_For="203.0.113.9",
+        X_Forwarded_Proto="http",
+        X_Forwarded_Host="evil.example",
+        X_Real_IP="203.0.113.9",
+        Forwarded="for=203.0.113.9",
+    )
+
+    seen = {name.lower(): values for name, values in json.loads(answer.body).items()}
+    assert seen["x-forwarded-for"] == ["127.0.0.1"]
+    assert seen["x-forwarded-proto"] == ["https"]
+    assert seen["host"] == ["vote.example"]
+    assert not {"x-forwarded-host", "x-real-ip", "forwarded"} & seen.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [
+        (LINK, "/v/1abcd…"),
+        (f"/{LINK}", "//v…"),
+        (f"/%76{LINK[2:]}", "/%76/1abcd…"),
+        (f"/m/..{LINK}", "/m/..…"),
+        ("/staff/pass/a-secret-of-some-length", "/staff/pass…"),
+        ("/m/17/ballot?phone=13800000000", "/m/17/ballot"),
+        ("/static/css/voter.0123abcd.css", "/static/css/voter.0123abcd.css"),
+    ],
+)
+def test_the_log_holds_no_link_no_pass_and_no_query(proxy, path, logged):
+    line = proxy.log_of("GET", path)
+
+    assert line["path"] == logged
+
+
+def test_when_no_worker_answers_the_holder_reads_what_to_do(proxy):
+    answer = proxy.ask("GET", f"/broken{LINK}")
+
+    assert answer.status == 503
+    assert "400-888-8400" in answer.body
+    assert answer.headers["Retry-After"] == "30"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert LINK[3:] not in proxy.access_log.read_text() + proxy.error_log.read_text()
+
+
+def test_a_body_over_the_limit_is_refused_before_a_worker_sees_it(proxy):
+    answer = proxy.ask("POST", "/m/1/cast", b"x" * 1_048_577)
+
+    assert answer.status == 413
+    assert "上传的内容过大" in answer.body
+
+
+def test_a_register_may_be_larger_than_a_form(proxy):
+    answer = proxy.ask("POST", "/admin/meetings/meeting/7/register/", b"x" * 2_000_000)
+
+    assert answer.status == 200
+
+
+def test_plain_http_leads_to_https(proxy):
+    client = http.client.HTTPConnection("127.0.0.1", proxy.http, timeout=5)
+
+    client.request("GET", "/m/1/", headers={"Host": "vote.example"})
+    answer = client.getresponse()
+    client.close()
+
+    assert answer.status == 301
+    assert answer.headers["Location"] == "https://vote.example/m/1/"
+
+
+def test_readiness_is_told_inside_only(proxy):
+    assert proxy.ask("GET", "/ready").status == 404
+
+
+def test_many_requests_to_the_sign_in_from_one_address_are_slowed(proxy):
+    statuses = [proxy.ask("GET", "/staff/login").status for _ in range(40)]
+
+    assert statuses[0] == 200
+    assert 429 in statuses

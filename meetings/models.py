@@ -448,7 +448,10 @@ class MeetingKey(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["meeting", "purpose"], name="meeting_key_once")
+            one_of(
+                "purpose", "RECORDS INDEX LINKS CHALLENGES", name="meeting_key_purpose_known"
+            ),
+            models.UniqueConstraint(fields=["meeting", "purpose"], name="meeting_key_once"),
         ]
 
     def __str__(self) -> str:

@@ -82,7 +82,7 @@ def start_postgres() -> bool:
                 *("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"),
                 *("--username=portal", "--pgdata", str(PGDATA)),
             )
-        _clear_stale_socket(SOCKETS / ".s.PGSQL.5432.lock")
+        _clear_stale_locks()
         options = " ".join(f"-c {name}='{value}'" for name, value in POSTGRES_SETTINGS.items())
         log = str(DATA / "postgres.log")
         _run(
@@ -257,11 +257,23 @@ def _answers(path: Path) -> bool:
     return False
 
 
-def _clear_stale_socket(lock: Path) -> None:
-    """Remove a socket lock whose owner is gone, e.g. after kill -9."""
-    if lock.exists() and _pid_in(lock) is None:
-        lock.unlink()
-        lock.with_name(lock.name.removesuffix(".lock")).unlink(missing_ok=True)
+def _clear_stale_locks() -> None:
+    """Remove the locks of a PostgreSQL that is gone, e.g. after kill -9.
+
+    PostgreSQL looks only whether the number in them lives, and after a crash that may be a zombie
+    or another program. Its processes all work in the data directory: the last one is waited for.
+    """
+    _wait_until(lambda: not _is_worked_in(PGDATA), "PostgreSQL", str(DATA / "postgres.log"))
+    for lock in (PGDATA / "postmaster.pid", *SOCKETS.glob(".s.PGSQL.5432*")):
+        lock.unlink(missing_ok=True)
+
+
+def _is_worked_in(directory: Path) -> bool:
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink() == directory:
+                return True
+    return False
 
 
 def _pid_in(file: Path) -> int | None:

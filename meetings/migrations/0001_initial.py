@@ -257,6 +257,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='meetingkey',
+            constraint=models.CheckConstraint(condition=models.Q(('purpose__in', ['RECORDS', 'INDEX', 'LINKS', 'CHALLENGES'])), name='meeting_key_purpose_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='meetingkey',
             constraint=models.UniqueConstraint(fields=('meeting', 'purpose'), name='meeting_key_once'),
         ),
         migrations.AddConstraint(

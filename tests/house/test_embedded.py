@@ -1,0 +1,167 @@
+"""The servers of a checkout, in a copy of it at a long path: two shells, kill -9, stale locks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+pytestmark = pytest.mark.servers
+
+STARTED = "Started embedded PostgreSQL and Redis"
+WHAT_STARTS = ("manage.py", "voting_portal", "ballots", "identity", "meetings", "notifications")
+
+
+class Checkout:
+    """A copy of the code with its own `.data`, as two shells would use it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.data = path / ".data"
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=self.path,
+            env=kept,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> str:
+        process = self.begin(*arguments)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+        return said
+
+    def sockets(self) -> Path:
+        program = "from voting_portal import embedded; print(embedded.SOCKETS)"
+        return Path(self.run("-c", program).strip())
+
+    def servers(self) -> dict[str, int]:
+        """The processes that the pid files name."""
+        files = {"postgres": "postgres/postmaster.pid", "redis": "redis/redis.pid"}
+        return {
+            name: int((self.data / file).read_text().split()[0]) for name, file in files.items()
+        }
+
+    def kill(self) -> None:
+        """As a power cut would: no server gets to tidy up."""
+        for pid in self.servers().values():
+            os.kill(pid, signal.SIGKILL)
+            deadline = time.monotonic() + 10
+            while is_alive(pid) and time.monotonic() < deadline:
+                time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    deep = tmp_path_factory.mktemp("checkout")
+    deep /= "d" * max(1, 150 - len(str(deep)))
+    for name in WHAT_STARTS:
+        source = Path(settings.BASE_DIR) / name
+        if source.is_dir():
+            shutil.copytree(source, deep / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            deep.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, deep / name)
+    copy = Checkout(deep)
+    sockets = copy.sockets()
+    try:
+        yield copy
+    finally:
+        copy.run("manage.py", "embedded", "stop")
+        shutil.rmtree(sockets)
+
+
+@pytest.fixture
+def running(checkout):
+    checkout.run("manage.py", "embedded", "start")
+    return checkout
+
+
+def test_a_socket_fits_whatever_the_path_of_the_checkout(running):
+    longest = max(len(str(path)) for path in running.sockets().iterdir())
+
+    assert len(str(running.path)) >= 150
+    assert longest < 100
+
+
+def test_two_shells_that_start_at_once_get_one_server(checkout):
+    checkout.run("manage.py", "embedded", "stop")
+
+    shells = [checkout.begin("manage.py", "embedded", "start") for _shell in range(2)]
+    said = [shell.communicate(timeout=60)[0] for shell in shells]
+
+    assert [shell.returncode for shell in shells] == [0, 0], said
+    assert "".join(said).count("Started embedded") in {1, 2}  # each of the two servers once
+    assert "".join(said).count("PostgreSQL and Redis;") + "".join(said).count("PostgreSQL;") == 1
+    assert all(is_alive(pid) for pid in checkout.servers().values())
+
+
+def test_starting_what_runs_changes_nothing(running):
+    before = running.servers()
+
+    said = running.run("manage.py", "embedded", "start")
+
+    assert "Started" not in said
+    assert running.servers() == before
+
+
+def test_after_kill_9_the_servers_come_back(running):
+    before = running.servers()
+    running.kill()
+    assert "postgres/postmaster.pid" in {
+        str(path.relative_to(running.data)) for path in running.data.rglob("*.pid")
+    }
+
+    said = running.run("manage.py", "embedded", "start")
+
+    assert STARTED in said
+    assert not set(before.values()) & set(running.servers().values())
+
+
+def test_a_lock_whose_number_another_program_has_by_now_is_recovered_from(running):
+    running.kill()
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        for lock in (
+            running.data / "postgres/postmaster.pid",
+            running.sockets() / ".s.PGSQL.5432.lock",
+        ):
+            lines = lock.read_text().splitlines()
+            lock.write_text("\n".join([str(bystander.pid), *lines[1:]]) + "\n")
+
+        said = running.run("manage.py", "embedded", "start")
+
+        assert STARTED in said
+        assert bystander.poll() is None
+    finally:
+        bystander.terminate()
+        bystander.wait()
+
+
+def test_status_and_stop_say_what_is_so(running):
+    assert "PostgreSQL: running" in running.run("manage.py", "embedded", "status")
+
+    stopped = running.run("manage.py", "embedded", "stop")
+
+    assert "PostgreSQL: stopped" in stopped
+    assert "Redis: stopped" in stopped

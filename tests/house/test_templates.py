@@ -57,6 +57,7 @@ def test_nothing_in_a_page_breaks_the_content_security_policy(page):
 )
 def test_every_sentence_of_a_page_can_be_translated(page):
     text = NOT_TEXT.sub("", page.read_text())
+    text = text.replace("中文", "")  # a language is offered under its own name
 
     assert not CHINESE.findall(text)
 

@@ -101,9 +101,9 @@ def admin_paths() -> list[str]:
 
 def filled(path: str) -> str:
     parts = path.replace("^", "").replace("$", "").split("/")
-    values = {"int": "1", "path": "1", "slug": "tally", "str": "1"}
+    values = {"slug": "tally"}
     return "/" + "/".join(
-        values[part[1:-1].partition(":")[0]] if part.startswith("<") else part
+        values.get(part[1:-1].partition(":")[0], "1") if part.startswith("<") else part
         for part in parts
         if not part.startswith("(?P")
     )

@@ -448,9 +448,7 @@ class MeetingKey(models.Model):
 
     class Meta:
         constraints = [
-            one_of(
-                "purpose", "RECORDS INDEX LINKS CHALLENGES", name="meeting_key_purpose_known"
-            ),
+            one_of("purpose", "RECORDS INDEX LINKS CHALLENGES", name="meeting_key_purpose_known"),
             models.UniqueConstraint(fields=["meeting", "purpose"], name="meeting_key_once"),
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from datetime import timedelta
 
@@ -639,3 +640,18 @@ def test_the_page_for_a_failure_needs_nothing(client):
 
     assert response.status_code == 500
     assert "400-888-8400" in response.text
+
+
+def test_a_long_ballot_with_its_style_fits_the_first_flight(meeting, browser, settings):
+    Motion.objects.bulk_create(
+        Motion(meeting=meeting, group=group, title=f"关于第{group}项重大事项及相关安排的议案")
+        for group in range(4, 31)
+    )
+    Meeting.objects.update(revision=99)
+    live.forget()
+    style = gzip.compress((settings.BASE_DIR / "static/css/portal.css").read_bytes())
+
+    response = send(browser, "review", meeting, {})  # with every fault said
+
+    assert response.status_code == 422
+    assert len(gzip.compress(response.content)) + len(style) < 14_000

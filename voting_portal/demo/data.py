@@ -108,7 +108,7 @@ def make_meeting(issuer: Issuer, people: People) -> Meeting:
         if group in (1, 2, 4):
             content = one_page_pdf(f"Motion {motion.number} of a synthetic meeting")
             Document.objects.create(
-                meeting=meeting, motion=motion, title=title, **content.as_fields()
+                meeting=meeting, motion=motion, title="议案全文", **content.as_fields()
             )
     election = Motion.objects.create(
         meeting=meeting,

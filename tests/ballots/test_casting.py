@@ -209,7 +209,7 @@ def test_two_hundred_submits_at_once_make_one_ballot():
     holder = make_holder(make_meeting(), shares=1_000)
     entitlement, agenda = read_entitlement(holder.pk, 0), read_agenda(holder.meeting_id)
     threads = 200
-    together = Barrier(threads)
+    together = Barrier(threads, timeout=60)
 
     def submit(number):
         opinion = ("FOR", "AGAINST", "ABSTAIN")[number % 3]
@@ -241,7 +241,7 @@ def test_the_seal_waits_for_a_ballot_under_way():
     holder = make_holder(make_meeting())
     meeting = Meeting.objects.get()
     order = []
-    inside, go_on = Barrier(2), Barrier(2)
+    inside, go_on = Barrier(2, timeout=30), Barrier(2, timeout=30)
 
     def cast_slowly():
         with transaction.atomic():

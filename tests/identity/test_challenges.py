@@ -101,7 +101,7 @@ def test_the_sixth_try_is_refused_even_when_it_is_right(holder, handset):
 @pytest.mark.django_db(transaction=True)
 def test_twelve_guesses_at_once_get_five_tries(holder, handset):
     ask(holder)
-    wrong, together = other_than(handset.code()), Barrier(12)
+    wrong, together = other_than(handset.code()), Barrier(12, timeout=30)
 
     def guess(_number):
         connection.ensure_connection()
@@ -125,7 +125,7 @@ def test_twelve_guesses_at_once_get_five_tries(holder, handset):
 @pytest.mark.django_db(transaction=True)
 def test_the_right_code_sent_four_times_at_once_passes_once(holder, handset):
     ask(holder)
-    code, together = handset.code(), Barrier(4)
+    code, together = handset.code(), Barrier(4, timeout=30)
 
     def send(_number):
         connection.ensure_connection()
@@ -208,7 +208,7 @@ def test_the_eleventh_code_of_a_day_is_not_sent(holder, handset):
 
 @pytest.mark.django_db(transaction=True)
 def test_sixteen_requests_at_once_make_three_codes(holder):
-    together = Barrier(16)
+    together = Barrier(16, timeout=30)
 
     def request(_number):
         connection.ensure_connection()

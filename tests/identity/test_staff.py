@@ -80,7 +80,7 @@ def test_only_the_hash_of_a_link_is_kept():
 @pytest.mark.django_db(transaction=True)
 def test_a_link_used_eight_times_at_once_signs_in_once():
     secrets = [path_for(make_operator()).rpartition("/")[2] for _link in range(10)]
-    together = Barrier(8)
+    together = Barrier(8, timeout=30)
 
     def use_all(_number):
         connection.ensure_connection()

@@ -217,7 +217,7 @@ def test_a_pause_stops_within_a_sub_batch(running, simulator, gateways, monkeypa
 
 @pytest.mark.django_db(transaction=True)
 def test_one_of_two_workers_gets_the_batch(running):
-    together = Barrier(2)
+    together = Barrier(2, timeout=30)
 
     def claim(_worker):
         connection.ensure_connection()

@@ -421,7 +421,7 @@ def test_a_load_goes_away_with_the_transaction_around_it():
 @pytest.mark.django_db(transaction=True)
 def test_two_loads_at_once_make_two_versions():
     meeting = sample_meeting()
-    together = Barrier(2)
+    together = Barrier(2, timeout=30)
 
     def load_one(number: int) -> int:
         try:
@@ -441,7 +441,7 @@ def test_two_loads_at_once_make_two_versions():
 def test_approvals_at_once_put_one_register_in_force():
     meeting = sample_meeting()
     registers = [load(meeting, csv_file(row(f"A{n:09d}"))) for n in range(2)]
-    together = Barrier(4)
+    together = Barrier(4, timeout=30)
 
     def approve(register: Register) -> str:
         try:

@@ -236,3 +236,22 @@ def test_going_back_from_the_review_keeps_every_choice(holder, to_ballot, open_p
 
     expect(page.locator("[id='m-1.00-AGAINST']")).to_be_checked()
     expect(page.locator("[id='m-2.00-AGAINST']")).to_be_checked()
+
+
+def test_the_same_road_in_english(holder, handset, open_page):
+    page = open_page(locale="en-US")
+    page.goto(personal_url(holder.pk, 0))
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    shoot(page, "english-1-landing")
+    page.locator("main button.primary").click()
+    page.locator("#code").fill(handset.code())
+    shoot(page, "english-2-code")
+    page.locator("main button.primary").click()
+    page.locator("button[name=fill][value=FOR]").click()
+    shoot(page, "english-3-ballot")
+    page.locator(".bar button.primary").click()
+    shoot(page, "english-4-review")
+    page.locator("main button.primary").click()
+
+    expect(page).to_have_url(re.compile(r"/confirmation$"))
+    shoot(page, "english-5-confirmation")

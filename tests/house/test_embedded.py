@@ -2,87 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
-from django.conf import settings
+
+from tests.checkout import Checkout, is_alive
 
 pytestmark = pytest.mark.servers
 
 STARTED = "Started embedded PostgreSQL and Redis"
-WHAT_STARTS = ("manage.py", "voting_portal", "ballots", "identity", "meetings", "notifications")
-
-
-class Checkout:
-    """A copy of the code with its own `.data`, as two shells would use it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.data = path / ".data"
-
-    def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-        return subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=self.path,
-            env=kept,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, *arguments: str) -> str:
-        process = self.begin(*arguments)
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, said
-        return said
-
-    def sockets(self) -> Path:
-        program = "from voting_portal import embedded; print(embedded.SOCKETS)"
-        return Path(self.run("-c", program).strip())
-
-    def servers(self) -> dict[str, int]:
-        """The processes that the pid files name."""
-        files = {"postgres": "postgres/postmaster.pid", "redis": "redis/redis.pid"}
-        return {
-            name: int((self.data / file).read_text().split()[0]) for name, file in files.items()
-        }
-
-    def kill(self) -> None:
-        """As a power cut would: no server gets to tidy up."""
-        for pid in self.servers().values():
-            os.kill(pid, signal.SIGKILL)
-            deadline = time.monotonic() + 10
-            while is_alive(pid) and time.monotonic() < deadline:
-                time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    deep = tmp_path_factory.mktemp("checkout")
-    deep /= "d" * max(1, 150 - len(str(deep)))
-    for name in WHAT_STARTS:
-        source = Path(settings.BASE_DIR) / name
-        if source.is_dir():
-            shutil.copytree(source, deep / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            deep.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, deep / name)
-    copy = Checkout(deep)
+    copy = Checkout.at_a_long_path(tmp_path_factory.mktemp("checkout"))
     sockets = copy.sockets()
     try:
         yield copy

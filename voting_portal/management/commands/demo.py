@@ -48,7 +48,7 @@ class Command(BaseCommand):
             self.stdout.write("Stopped everything that the demo had started.")
 
     def _play(self, holders: int) -> None:
-        watch = data.Stopwatch(self.stdout.write)
+        watch = data.Stopwatch(self._say)
         call_command("migrate", verbosity=0)
         issuer = data.make_issuer()
         people = data.make_people(issuer)
@@ -94,14 +94,18 @@ class Command(BaseCommand):
             ("The company's secretary", passes[people.secretary]),
         ]
         line = "-" * 100
-        self.stdout.write(f"\n{meeting}\n{line}")
+        self._say(f"\n{meeting}\n{line}")
         for who, where in rows:
-            self.stdout.write(f"{who:<26}{where}")
-        self.stdout.write(
+            self._say(f"{who:<26}{where}")
+        self._say(
             f"{line}\nSign-in links work once. Ctrl-C stops everything.\n"
             f"Staff: http://127.0.0.1:{settings.PORT}/admin/meetings/meeting/{meeting.pk}/change/ "
             "has 提前截止 (close now) and 计票 (tally)."
         )
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()  # at once even where the output goes into a pipe
 
     def _progress(self, part: float) -> None:
         if not self.stderr.isatty():

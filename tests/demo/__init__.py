@@ -1,0 +1,1 @@
+"""What `make demo` starts and stops."""

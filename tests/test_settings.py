@@ -127,6 +127,25 @@ def test_the_key_file_must_be_there_whole_and_private(environment, tmp_path):
     assert 0 not in {missing.returncode, without_keys.returncode, open_to_all.returncode}
 
 
+def test_files_of_other_programs_are_none_of_its_business(environment, tmp_path):
+    certificates = tmp_path / "certificates.pem"
+    certificates.touch(0o644)
+
+    checked = start({**environment, "SSL_CERT_FILE": str(certificates)}, "check")
+
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_a_secret_file_open_to_everybody_is_named(environment, tmp_path):
+    (tmp_path / "gateways.json").chmod(0o644)
+
+    checked = start(environment, "check")
+
+    assert checked.returncode != 0
+    assert "GATEWAYS_FILE" in checked.stderr
+    assert "portal.E003" in checked.stderr
+
+
 def test_a_checkout_needs_no_variable_at_all():
     started = start({"PATH": os.environ["PATH"]})
 

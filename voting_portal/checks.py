@@ -6,7 +6,6 @@ The checks run before every command and, for the database, on `migrate` and `che
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 from meetings.keys import FileKeyStore
+from voting_portal import env
 from voting_portal.common import sealing
 
 # Settings without which an acknowledged vote can be lost in a crash.
@@ -48,7 +48,7 @@ def check_secret_files(**_options: Any) -> list[CheckMessage]:
     """No secret that comes from a file lies open to every user of the machine."""
     if not settings.IS_PRODUCTION:
         return []
-    named = {name: value for name, value in os.environ.items() if name.endswith("_FILE") and value}
+    named = {**env.files_read, "KEYSTORE_FILE": settings.KEYSTORE_FILE}
     return [
         Error(
             f"{name}: {path} is open to everybody on this machine.",

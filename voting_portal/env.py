@@ -14,6 +14,9 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+# NAME_FILE -> path, of every variable that came from a file; checks.py looks at who may read them.
+files_read: dict[str, str] = {}
+
 IS_PRODUCTION = os.environ.get("PORTAL_ENV", "development") == "production"
 
 
@@ -28,6 +31,7 @@ def optional(name: str, default: str = "") -> str:
             raise ImproperlyConfigured(
                 f"{name}_FILE: cannot read {file}: {error.strerror}."
             ) from None
+        files_read[f"{name}_FILE"] = file
     return text or default
 
 

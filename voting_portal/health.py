@@ -6,7 +6,7 @@ import functools
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
-from django.db import Error, connection, transaction
+from django.db import Error, ProgrammingError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -41,6 +41,8 @@ def _database() -> str:
             cursor.execute("SET LOCAL statement_timeout = '1s'")
             cursor.execute("SELECT app, name FROM django_migrations")
             applied = set(cursor.fetchall())
+    except ProgrammingError:  # a database without any table of ours
+        return "migrations missing"
     except Error:
         return "no answer"
     return "ok" if _last_migrations() <= applied else "migrations missing"

@@ -42,6 +42,16 @@ def test_a_version_whose_tables_are_not_there_yet_is_not_ready(client, db):
     assert answer.json()["database"] == "migrations missing"
 
 
+def test_an_empty_database_answers_and_is_not_ready(client, db):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE django_migrations RENAME TO elsewhere")
+
+    answer = client.get("/ready")
+
+    assert answer.status_code == 503
+    assert answer.json()["database"] == "migrations missing"
+
+
 def test_a_database_that_does_not_answer_is_not_ready(client, db, monkeypatch):
     def refuse(*_arguments: object) -> None:
         raise OperationalError

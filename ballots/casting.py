@@ -36,8 +36,10 @@ CODE_CHARACTERS = 16
 
 CAST = """
 WITH clock AS MATERIALIZED (SELECT COALESCE(%(at)s::timestamptz, clock_timestamp()) AS now)
-INSERT INTO ballots_ballot (id, holder_id, share_class, shares, choices, level, code, cast_at)
-SELECT %(id)s, %(holder)s, %(share_class)s, %(shares)s, %(choices)s, %(level)s, %(code)s, clock.now
+INSERT INTO ballots_ballot
+    (id, holder_id, share_class, shares, choices, level, code, cast_at, seq)
+SELECT %(id)s, %(holder)s, %(share_class)s, %(shares)s, %(choices)s, %(level)s, %(code)s, clock.now,
+       COALESCE(%(seq)s::bigint, nextval('ballots_accept_seq'))
 FROM meetings_meeting meeting, clock
 WHERE meeting.id = %(meeting)s
   AND meeting.state IN ('INVITED', 'OPEN')
@@ -56,17 +58,20 @@ def cast_ballot(
     share_class: int,
     choices: Choices,
     level: int,
+    declared: int | None = None,
     at: datetime | None = None,
+    seq: int | None = None,
 ) -> Ballot:
     """Record the holder's choices with all shares of one class, or raise CannotCast.
 
-    `share_class` is the class's number, `level` how well the holder was verified. `at` replays a
-    vote of a rehearsal at its own time; on a page it is None and the database's clock decides.
+    `share_class` is the class's number, `level` how well the holder was verified, `declared` the
+    shares that a nominee was entrusted with. `at` and `seq` replay a vote of a rehearsal at its own
+    time and place; on a page they are None, and the database's clock and sequence decide.
     Refusals in the order in which they are judged: TooEarly, TooLate or NotTaken, NoVotes,
     RecusedOnly, AlreadyCast (with the ballot that stands), BadBallot.
     """
     try:
-        _judge(entitlement, agenda, share_class, choices)
+        _judge(entitlement, agenda, share_class, choices, declared)
     except CannotCast:
         _ask_the_clock(agenda.meeting_id, at)  # a ballot out of time is that before all else
         raise
@@ -75,18 +80,24 @@ def cast_ballot(
         id=ids.ballot_id(holder.pk, share_class),
         holder_id=holder.pk,
         share_class=share_class,
-        shares=holder.shares_of(share_class),
+        shares=holder.shares_of(share_class) if declared is None else declared,
         choices=normal_choices(choices),
         level=level,
         code=new_code(CODE_CHARACTERS),
     )
     with transaction.atomic():
         polls.enter(agenda.meeting_id)
-        ballot.cast_at = _insert(ballot, agenda.meeting_id, at)
+        ballot.cast_at = _insert(ballot, agenda.meeting_id, at, seq)
     return ballot
 
 
-def _judge(entitlement: Entitlement, agenda: Agenda, share_class: int, choices: Choices) -> None:
+def _judge(
+    entitlement: Entitlement,
+    agenda: Agenda,
+    share_class: int,
+    choices: Choices,
+    declared: int | None,
+) -> None:
     """Raise what the holder, the ballots already cast and the choices themselves forbid."""
     holder, paper = entitlement.holder, agenda.share_classes[share_class]
     shares, motions = holder.shares_of(share_class), agenda.votable(paper)
@@ -102,10 +113,14 @@ def _judge(entitlement: Entitlement, agenda: Agenda, share_class: int, choices: 
         votes_per_share=paper.votes_per_share,
         recused=entitlement.recused,
         choices=choices,
+        is_nominee=holder.kind == Holder.Kind.NOMINEE,
+        declared=declared,
     )
 
 
-def _insert(ballot: Ballot, meeting_id: int, at: datetime | None) -> datetime:
+def _insert(
+    ballot: Ballot, meeting_id: int, at: datetime | None, seq: int | None
+) -> datetime:
     """Put the ballot in the books and return its time, or raise why it did not get in."""
     values: dict[str, str | int | datetime | None] = {
         "id": ballot.pk,
@@ -117,6 +132,7 @@ def _insert(ballot: Ballot, meeting_id: int, at: datetime | None) -> datetime:
         "code": ballot.code,
         "meeting": meeting_id,
         "at": at,
+        "seq": seq,
     }
     with connection.cursor() as cursor:
         cursor.execute(CAST, values)

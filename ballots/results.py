@@ -1,11 +1,14 @@
-"""The result (表决结果): what follows from the counts by the rules, and the act of taking it.
+"""The result (表决结果): what follows from the counts by the rules.
 
 The document that `result_of` makes is what is stored, shown, downloaded and compared with in tests:
 
     {"attendance": {"holders", "votes", "ratio", "classes": {"A": the same three}},
-     "motions": {"1.00": {"classes": {"A": figures}, "total": figures, "excluded", "outcome"},
+     "motions": {"1.00": {"classes": {"A": figures}, "total": figures, "minority": figures,
+                          "segments": {"ge5": figures, ...}, "excluded", "outcome"},
                  "4.00": {"candidates": {"4.01": {"votes", "ratio", "elected", "tie"}}, "present",
-                          "seats", "elected", "shortfall", "excluded"}}}
+                          "seats", "elected", "shortfall", "invalid_ballots", "excluded",
+                          "minority": {"present", "candidates": {"4.01": {"votes", "ratio"}}}}},
+     "superseded": [{"channel", "seq", "motion"}]}
 
 Figures are for, against, abstain in votes and their percentages. Whether a motion carried is
 decided from whole numbers, never from a printed percentage.
@@ -13,52 +16,41 @@ decided from whole numbers, never from a printed percentage.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from django.db import transaction
-
 from ballots import percentages
-from ballots.models import Tally
-from ballots.tally import Counts, Excluded, MotionCount, Opinions, count_ballots
-from meetings import lifecycle
-from meetings.agenda import Agenda, MotionPaper, read_agenda
-from meetings.models import Meeting, ShareClass
+from ballots.effective import ORDINARY_CLASSES
+from ballots.tally import Body, Counts, Excluded, Opinions
+from meetings.agenda import Agenda, MotionPaper
+from meetings.models import ShareClass
 
-# Preferred shares are counted apart; these are added up as 普通股合计.
-ORDINARY_CLASSES = (ShareClass.Code.A, ShareClass.Code.B, ShareClass.Code.SVR)
-
-
-class NotClosed(Exception):
-    """Nothing is counted before the polls are sealed: no figure, for nobody."""
-
-
-@transaction.atomic
-def tally_meeting(meeting_id: int, *, by: str, now: datetime) -> Tally:
-    """Count the ballots of a closed meeting once and keep the result; NotClosed before that."""
-    meeting = Meeting.objects.get(pk=meeting_id)
-    if meeting.polls_sealed_at is None:
-        raise NotClosed
-    lifecycle.advance(
-        meeting_id, Meeting.State.TALLIED, since=[Meeting.State.CLOSED], by=by, now=now
-    )
-    return Tally.objects.create(
-        meeting=meeting, content=recount(meeting_id), counted_by=by, counted_at=now
-    )
-
-
-def recount(meeting_id: int) -> dict[str, Any]:
-    """The result from the ballots as they stand (复核计票); NotClosed before the seal."""
-    if Meeting.objects.get(pk=meeting_id).polls_sealed_at is None:
-        raise NotClosed
-    agenda = read_agenda(meeting_id)
-    return result_of(agenda, count_ballots(agenda))
+# The rows of 现金分红分段表决情况, and the segments that they add up.
+SEGMENTS = {
+    "ge5": ("ge5",),
+    "1to5": ("1to5",),
+    "lt1": ("lt1_small", "lt1_large"),
+    "lt1_small": ("lt1_small",),
+    "lt1_large": ("lt1_large",),
+}
+POLICIES = (
+    "ordinary_threshold",
+    "election_threshold",
+    "pct_policy",
+    "invalid_occupies_slot",
+    "exclusive_policy",
+)
 
 
 def result_of(agenda: Agenda, counts: Counts) -> dict[str, Any]:
     """Apply the meeting's rules to the counts."""
-    rule = _Rule(agenda)
+    rule = _Rule(agenda, counts)
+    motions = {
+        motion.number: rule.election(motion) if motion.is_cumulative else rule.plain(motion)
+        for motion in agenda.motions
+        if not motion.is_heading
+    }
+    _find_conflicts(agenda, motions)
     return {
         "meeting": {
             "id": agenda.meeting_id,
@@ -69,109 +61,181 @@ def result_of(agenda: Agenda, counts: Counts) -> dict[str, Any]:
             "is_rehearsal": agenda.is_rehearsal,
         },
         "policies": {
-            "ordinary_threshold": agenda.ordinary_threshold,
-            "pct_policy": agenda.pct_policy,
+            **{name: getattr(agenda, name) for name in POLICIES},
+            "onsite_vote_start": agenda.onsite_vote_start.isoformat(),
+            "closing_price": None if agenda.closing_price is None else str(agenda.closing_price),
         },
-        "attendance": rule.attendance(counts),
-        "motions": {
-            motion.number: rule.election(motion, counts.motions[motion.number])
-            if motion.is_cumulative
-            else rule.plain(motion, counts.motions[motion.number])
-            for motion in agenda.motions
-            if not motion.is_heading
-        },
+        "attendance": rule.attendance(),
+        "motions": motions,
+        "superseded": counts.superseded,
     }
 
 
 class _Rule:
     """The rules of one meeting: its multiples, its thresholds, its way of printing."""
 
-    def __init__(self, agenda: Agenda) -> None:
+    def __init__(self, agenda: Agenda, counts: Counts) -> None:
         self.classes = {c.code: c for c in agenda.share_classes}
+        self.counts = counts
         self.policy = agenda.pct_policy
         self.half_is_enough = agenda.ordinary_threshold == "GE_HALF"
+        self.half_elects = agenda.election_threshold == "GE_HALF"
 
-    def attendance(self, counts: Counts) -> dict[str, Any]:
-        votes = {code: self._votes(code, n) for code, n in counts.shares_by_class.items()}
+    def attendance(self) -> dict[str, Any]:
+        """Who is present with how many votes, of all votes that could be (E6, G1)."""
+        votes, holders = dict.fromkeys(self.classes, 0), dict.fromkeys(self.classes, 0)
+        for body in self.counts.bodies:
+            multiple = self.classes[body.share_class].votes_per_share
+            votes[body.share_class] += body.shares * multiple
+            holders[body.share_class] += body.holders
         base = {
-            code: self._votes(code, c.capital - c.voteless_shares)
+            code: (c.capital - c.voteless_shares) * c.votes_per_share
             for code, c in self.classes.items()
-        }
-        classes = {
-            code: {
-                "holders": counts.holders_by_class.get(code, 0),
-                "votes": votes.get(code, 0),
-                "ratio": percentages.ratio(votes.get(code, 0), base[code], self.policy),
-            }
-            for code in self.classes
         }
         present = sum(votes.get(code, 0) for code in ORDINARY_CLASSES)
         entitled = sum(base.get(code, 0) for code in ORDINARY_CLASSES)
         return {
-            "holders": counts.holders,
+            "holders": self.counts.holders,
             "votes": present,
             "ratio": percentages.ratio(present, entitled, self.policy),
-            "classes": classes,
+            "classes": {
+                code: {
+                    "holders": holders[code],
+                    "votes": votes[code],
+                    "ratio": percentages.ratio(votes[code], base[code], self.policy),
+                }
+                for code in self.classes
+            },
         }
 
-    def plain(self, motion: MotionPaper, count: MotionCount) -> dict[str, Any]:
+    def plain(self, motion: MotionPaper) -> dict[str, Any]:
+        """One motion for, against, abstain: by class, in total, and by the counts kept apart."""
         by_class = {
-            code: self._in_votes(code, count.opinions[code])
+            code: self._sum(motion, lambda body, code=code: body.share_class == code)  # type: ignore[misc]
             for code in self.classes
             if code in motion.share_classes
         }
-        total = _sum(by_class[code] for code in ORDINARY_CLASSES if code in by_class)
+        total = self._sum(motion, _is_ordinary)
+        minority = self._sum(motion, lambda body: _is_ordinary(body) and body.is_minority)
+        result = {
+            "classes": {code: self._figures(opinions) for code, opinions in by_class.items()},
+            "total": self._figures(total),
+        }
+        if motion.has_minority_count:
+            result["minority"] = self._figures(minority)
+        if motion.is_dividend:
+            result["segments"] = {
+                name: self._figures(
+                    self._sum(
+                        motion,
+                        lambda body, parts=parts: (  # type: ignore[misc]
+                            body.share_class == ShareClass.Code.A and body.segment in parts
+                        ),
+                    )
+                )
+                for name, parts in SEGMENTS.items()
+            }
         bodies = [total] if motion.share_classes & set(ORDINARY_CLASSES) else []
         bodies += [n for code, n in by_class.items() if code not in ORDINARY_CLASSES]
         carried = bool(bodies) and all(self._carries(motion, body) for body in bodies)
-        return {
-            "classes": {code: self._figures(opinions) for code, opinions in by_class.items()},
-            "total": self._figures(total),
-            "excluded": [self._excluded(excluded) for excluded in count.excluded],
-            "outcome": "passed" if carried else "rejected",
-        }
+        if motion.has_dual_threshold:
+            carried = carried and _has_two_thirds(minority)
+        if motion.has_class_threshold:
+            carried = carried and all(_has_two_thirds(body) for body in by_class.values())
+        result["excluded"] = self._excluded(motion)
+        result["outcome"] = "passed" if carried else "rejected"
+        return result
 
-    def election(self, motion: MotionPaper, count: MotionCount) -> dict[str, Any]:
-        present = sum(self._votes(code, o.present) for code, o in count.opinions.items())
-        votes = {c.number: count.candidates[c.number] for c in motion.candidates}
-        elected, tied = _elect(votes, motion.seats, present)
-        return {
+    def election(self, motion: MotionPaper) -> dict[str, Any]:
+        """A cumulative motion: the base is who is present and entitled, not times seats (C6)."""
+        everybody = self._sum(motion, lambda _body: True).present
+        votes = self._candidates(motion, lambda _body: True)
+        elected, tied = self._elect(votes, motion.seats, everybody)
+        result = {
             "candidates": {
                 number: {
                     "votes": given,
-                    "ratio": percentages.ratio(given, present, self.policy),
+                    "ratio": percentages.ratio(given, everybody, self.policy),
                     "elected": number in elected,
                     "tie": number in tied,
                 }
                 for number, given in votes.items()
             },
-            "present": present,
+            "present": everybody,
             "seats": motion.seats,
             "elected": len(elected),
             "shortfall": motion.seats - len(elected),
-            "excluded": [self._excluded(excluded) for excluded in count.excluded],
+            "invalid_ballots": self.counts.invalid.get(motion.number, []),
+            "excluded": self._excluded(motion),
+        }
+        if motion.has_minority_count:
+
+            def is_minority(body: Body) -> bool:
+                return _is_ordinary(body) and body.is_minority
+
+            present = self._sum(motion, is_minority).present
+            result["minority"] = {
+                "present": present,
+                "candidates": {
+                    number: {
+                        "votes": given,
+                        "ratio": percentages.ratio(given, present, self.policy),
+                    }
+                    for number, given in self._candidates(motion, is_minority).items()
+                },
+            }
+        return result
+
+    def _sum(self, motion: MotionPaper, condition: Callable[[Body], bool]) -> Opinions:
+        """Opinions of these bodies in votes."""
+        total = Opinions()
+        for body in self.counts.bodies:
+            if motion.number in body.opinions and condition(body):
+                total.add(body.opinions[motion.number], times=self._multiple(motion, body))
+        return total
+
+    def _candidates(
+        self, motion: MotionPaper, condition: Callable[[Body], bool]
+    ) -> dict[str, int]:
+        bodies = [body for body in self.counts.bodies if condition(body)]
+        return {
+            c.number: sum(body.candidates.get(c.number, 0) for body in bodies)
+            for c in motion.candidates
         }
 
     def _carries(self, motion: MotionPaper, body: Opinions) -> bool:
         """过半数 of an ordinary resolution is strict unless the articles say otherwise; two thirds
-        of a special one includes the bound. Abstentions stand in the base of both."""
-        if not body.present:
-            return False
+        of a special one includes the bound. Abstentions stand in the base of both (T1 to T3)."""
         if motion.is_special:
-            return 3 * body.for_ >= 2 * body.present
+            return _has_two_thirds(body)
         if self.half_is_enough:
-            return 2 * body.for_ >= body.present
+            return 0 < body.present <= 2 * body.for_
         return 2 * body.for_ > body.present
 
-    def _votes(self, code: str, shares: int) -> int:
-        return shares * self.classes[code].votes_per_share
+    def _elect(
+        self, votes: Mapping[str, int], seats: int, present: int
+    ) -> tuple[set[str], set[str]]:
+        """Who is elected and who ties for the last seats (C7, C8).
 
-    def _in_votes(self, code: str, opinions: Opinions) -> Opinions:
-        return Opinions(
-            present=self._votes(code, opinions.present),
-            for_=self._votes(code, opinions.for_),
-            against=self._votes(code, opinions.against),
-        )
+        A candidate needs more than half of the votes present, not multiplied by seats, and a rank
+        within the seats. When candidates with equal votes do not all fit into the seats left, none
+        of them and nobody after them is elected.
+        """
+        above = {
+            number: given
+            for number, given in votes.items()
+            if 2 * given > present or (self.half_elects and 2 * given == present and present)
+        }
+        elected: set[str] = set()
+        for given in sorted(set(above.values()), reverse=True):
+            equal = {number for number, votes_of in above.items() if votes_of == given}
+            if len(elected) + len(equal) > seats:
+                return elected, equal if len(elected) < seats else set()
+            elected |= equal
+        return elected, set()
+
+    def _multiple(self, motion: MotionPaper, subject: Body | Excluded) -> int:
+        return motion.multiple(self.classes[subject.share_class].votes_per_share)
 
     def _figures(self, opinions: Opinions) -> dict[str, Any]:
         counts = (opinions.for_, opinions.against, opinions.abstain)
@@ -182,35 +246,37 @@ class _Rule:
             **{f"{name}_pct": pct for name, pct in zip(names, percents, strict=True)},
         }
 
-    def _excluded(self, excluded: Excluded) -> dict[str, Any]:
-        return {
-            "holder": excluded.holder_id,
-            "reason": excluded.reason,
-            "votes": self._votes(excluded.share_class, excluded.shares),
-        }
+    def _excluded(self, motion: MotionPaper) -> list[dict[str, Any]]:
+        """Holders whose vote on this motion is in vain, with the votes of all classes that cast."""
+        votes: dict[tuple[int, str], int] = {}
+        for excluded in self.counts.excluded.get(motion.number, ()):
+            key = excluded.holder_id, excluded.reason
+            given = excluded.shares * self._multiple(motion, excluded)
+            votes[key] = votes.get(key, 0) + given
+        return [
+            {"holder": holder, "reason": reason, "votes": given}
+            for (holder, reason), given in votes.items()
+        ]
 
 
-def _sum(parts: Iterable[Opinions]) -> Opinions:
-    total = Opinions()
-    for part in parts:
-        total.present += part.present
-        total.for_ += part.for_
-        total.against += part.against
-    return total
+def _is_ordinary(body: Body) -> bool:
+    return body.share_class in ORDINARY_CLASSES
 
 
-def _elect(votes: dict[str, int], seats: int, present: int) -> tuple[set[str], set[str]]:
-    """Who is elected and who ties for the last seats.
+def _has_two_thirds(body: Opinions) -> bool:
+    return 0 < body.present and 3 * body.for_ >= 2 * body.present
 
-    A candidate needs more than half of the votes present, not multiplied by seats, and a rank
-    within the seats. When candidates with equal votes do not all fit into the seats left, none of
-    them and nobody after them is elected.
-    """
-    elected: set[str] = set()
-    above = {number: given for number, given in votes.items() if 2 * given > present}
-    for given in sorted(set(above.values()), reverse=True):
-        equal = {number for number, votes_of in above.items() if votes_of == given}
-        if len(elected) + len(equal) > seats:
-            return elected, equal if len(elected) < seats else set()
-        elected |= equal
-    return elected, set()
+
+def _find_conflicts(agenda: Agenda, motions: Mapping[str, dict[str, Any]]) -> None:
+    """Of motions on one matter that both pass none wins by itself (X7)."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for motion in agenda.motions:
+        if motion.exclusive_group and motions[motion.number]["outcome"] == "passed":
+            groups.setdefault(motion.exclusive_group, []).append(motions[motion.number])
+    for passed in _several(groups.values()):
+        for result in passed:
+            result["outcome"] = "conflict"
+
+
+def _several(groups: Iterable[list[dict[str, Any]]]) -> Iterable[list[dict[str, Any]]]:
+    return (group for group in groups if len(group) > 1)

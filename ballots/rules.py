@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
     from ballots.models import Ballot
 
-# By motion number: an opinion ("FOR"), or for a cumulative motion votes by candidate number.
-Choices = Mapping[str, str | Mapping[str, int]]
+# By motion number: an opinion ("FOR"), for a cumulative motion votes by candidate number, and from
+# a nominee shares by opinion ({"FOR": 3200000, "AGAINST": 1500000, "ABSTAIN": 300000}).
+Choice = str | Mapping[str, int]
+Choices = Mapping[str, Choice]
+
+OPINIONS = frozenset(Opinion.values)
 
 
 class CannotCast(Exception):
@@ -83,9 +87,17 @@ class Fault:
 
 
 class BadBallot(CannotCast):
-    """The ballot breaks a rule; `faults` in the order of the agenda, `reason` the gravest one."""
+    """The ballot breaks a rule; `faults` in the order of the agenda, `reason` the first of ORDER."""
 
-    ORDER = ("INCOMPLETE", "OVER_LIMIT", "TOO_MANY_CANDIDATES")
+    ORDER = (
+        "NOT_A_NOMINEE",
+        "OVER_HOLDING",
+        "INCOMPLETE",
+        "SUM_MISMATCH",
+        "OVER_LIMIT",
+        "TOO_MANY_CANDIDATES",
+        "EXCLUSIVE",
+    )
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__()
@@ -100,77 +112,155 @@ def check_choices(
     votes_per_share: int,
     recused: frozenset[str],
     choices: Choices,
+    is_nominee: bool = False,
+    declared: int | None = None,
 ) -> None:
     """Raise BadBallot unless these choices are a whole ballot for these motions.
 
-    `motions` are those on which the class votes. Every plain motion that is not recused needs an
-    opinion. A cumulative one may be left, but takes no more votes than shares x votes a share x
-    seats, on no more candidates than seats when the election is contested. A choice on something
-    that is not on the paper is a programming error of the page: ValueError.
+    `motions` are those on which the class votes, `shares` what the holder has of it. Every plain
+    motion that is not recused needs an opinion; a nominee's says instead how many of the
+    `declared` shares are for, against and abstain. A cumulative one may be left, but takes no more
+    votes than shares x votes a share x seats (a nominee's: of declared shares), on no more
+    candidates than seats when the election is contested. One ballot agrees to one motion of an
+    exclusive group. A choice on something that is not on the paper is a programming error of the
+    page: ValueError.
     """
-    known = {motion.number for motion in motions}
-    if unknown := choices.keys() - known:
+    known = {motion.number: motion for motion in motions}
+    if unknown := choices.keys() - known.keys():
         raise ValueError(f"no such motion on this paper: {sorted(unknown)}")
-    faults = list(_faults(motions, shares * votes_per_share, recused, choices))
+    for number, choice in choices.items():
+        check_shape(known[number], choice)
+    faults = []
+    if not is_nominee and (declared is not None or has_split(motions, choices)):
+        message = _("只有名义持有人可以填报受托股份数或拆分表决。")
+        raise BadBallot([Fault("", "NOT_A_NOMINEE", message)])
+    if declared is not None and declared > shares:
+        words = {"declared": f"{declared:,}", "shares": f"{shares:,}"}
+        message = _("受托股份数%(declared)s超过您登记持有的%(shares)s股。") % words
+        faults.append(Fault("", "OVER_HOLDING", message))
+    if is_nominee and declared is None:
+        faults.append(Fault("", "INCOMPLETE", _("请填写受托股份数。")))
+    faults.extend(_missing(motions, recused, choices, is_nominee=is_nominee))
     if not faults and not any(_says_something(choice) for choice in choices.values()):
         faults.append(Fault("", "INCOMPLETE", _("请至少对一项议案表决。")))
+    speaks_for = shares if declared is None else declared
+    for motion in motions:
+        if (choice := choices.get(motion.number)) is not None:
+            limit = available_votes(motion, shares=speaks_for, votes_per_share=votes_per_share)
+            faults.extend(faults_of_choice(motion, choice, declared=declared, limit=limit))
+    if not is_nominee:
+        faults.extend(faults_of_groups(motions, recused, choices))
     if faults:
-        raise BadBallot(faults)
+        order = ["", *known]
+        raise BadBallot(sorted(faults, key=lambda fault: order.index(fault.motion)))
 
 
-def available_votes(motion: MotionPaper, votes: int) -> int:
-    """What a holder of so many votes may spread over the candidates of a group."""
-    return votes * motion.seats
+def available_votes(motion: MotionPaper, *, shares: int, votes_per_share: int) -> int:
+    """What a holder of so many shares may spread over the candidates of a group."""
+    return shares * motion.multiple(votes_per_share) * motion.seats
 
 
 def normal_choices(choices: Choices) -> dict[str, str | dict[str, int]]:
-    """As a ballot stores them: candidates without votes and groups without candidates left out."""
+    """As votes are stored: candidates without votes and groups without candidates left out.
+
+    A group without a vote above 0 is not voted; a split says all that it says, zeros too.
+    """
     normal: dict[str, str | dict[str, int]] = {}
     for number, choice in choices.items():
         if isinstance(choice, str):
             normal[number] = choice
+        elif choice.keys() & OPINIONS:
+            normal[number] = {opinion: choice.get(opinion, 0) for opinion in Opinion.values}
         elif given := {candidate: votes for candidate, votes in choice.items() if votes}:
             normal[number] = given
     return normal
 
 
-def _faults(
-    motions: Iterable[MotionPaper], votes: int, recused: frozenset[str], choices: Choices
-) -> Iterator[Fault]:
-    for motion in motions:
-        choice = choices.get(motion.number)
-        if motion.is_cumulative:
-            yield from _faults_of_group(motion, votes, choice)
-        elif choice is not None and choice not in Opinion.values:
-            raise ValueError(f"no such opinion on {motion.number}")
-        elif choice is None and motion.number not in recused:
-            words = {"number": motion.number, "title": motion.title}
-            message = _("请对议案%(number)s“%(title)s”选择同意、反对或弃权。") % words
-            yield Fault(motion.number, "INCOMPLETE", message)
-
-
-def _faults_of_group(
-    motion: MotionPaper, votes: int, choice: str | Mapping[str, int] | None
-) -> Iterator[Fault]:
-    if choice is None:
-        return
+def check_shape(motion: MotionPaper, choice: Choice) -> None:
+    """ValueError unless the choice is something that this motion can be answered with."""
     if isinstance(choice, str):
-        raise ValueError(f"{motion.number} takes votes by candidate, not an opinion")
-    if choice.keys() - {candidate.number for candidate in motion.candidates}:
-        raise ValueError(f"no such candidate in {motion.number}")
+        if motion.is_cumulative:
+            raise ValueError(f"{motion.number} takes votes by candidate, not an opinion")
+        if choice not in OPINIONS:
+            raise ValueError(f"no such opinion on {motion.number}")
+        return
+    known = {c.number for c in motion.candidates} if motion.is_cumulative else OPINIONS
+    if choice.keys() - known:
+        raise ValueError(f"no such candidate or opinion in {motion.number}")
     if min(choice.values(), default=0) < 0:
         raise ValueError(f"negative votes in {motion.number}")
-    given, limit = sum(choice.values()), available_votes(motion, votes)
+
+
+def has_split(motions: Sequence[MotionPaper], choices: Choices) -> bool:
+    """Whether shares are split over the opinions of some plain motion, as nominees may."""
+    plain = {motion.number for motion in motions if not motion.is_cumulative}
+    return any(not isinstance(choices[number], str) for number in plain & choices.keys())
+
+
+def faults_of_choice(
+    motion: MotionPaper, choice: Choice, *, declared: int | None, limit: int
+) -> Iterator[Fault]:
+    """What the numbers of one choice break: N4 for a split, C3 and C4 for a group.
+
+    `limit` is what may be spread over candidates. C4 does not bind nominees, who vote for many.
+    """
+    words = {"number": motion.number}
+    if isinstance(choice, str):
+        return
+    given = sum(choice.values())
+    if not motion.is_cumulative:
+        if declared is not None and given != declared:
+            words |= {"given": f"{given:,}", "declared": f"{declared:,}"}
+            message = _("议案%(number)s各项合计%(given)s股,不等于受托股份数%(declared)s股。") % words
+            yield Fault(motion.number, "SUM_MISMATCH", message)
+        return
     if given > limit:
-        words = {"number": motion.number, "given": f"{given:,}", "limit": f"{limit:,}"}
+        words |= {"given": f"{given:,}", "limit": f"{limit:,}"}
         message = _("议案%(number)s投出%(given)s票,超过您可用的%(limit)s票。") % words
         yield Fault(motion.number, "OVER_LIMIT", message)
     named = sum(1 for count in choice.values() if count)
-    if motion.is_contested and named > motion.seats:
-        words = {"number": motion.number, "named": str(named), "seats": str(motion.seats)}
+    if declared is None and motion.is_contested and named > motion.seats:
+        words |= {"named": str(named), "seats": str(motion.seats)}
         message = _("议案%(number)s为差额选举,最多投给%(seats)s人,您投给了%(named)s人。") % words
         yield Fault(motion.number, "TOO_MANY_CANDIDATES", message)
 
 
-def _says_something(choice: str | Mapping[str, int]) -> bool:
+def faults_of_groups(
+    motions: Iterable[MotionPaper], recused: frozenset[str], choices: Choices
+) -> Iterator[Fault]:
+    """One vote agrees to two motions on the same matter (互斥, X5); recused ones do not count."""
+    agreed: dict[str, list[str]] = {}
+    for motion in motions:
+        if motion.exclusive_group and motion.number not in recused:
+            numbers = agreed.setdefault(motion.exclusive_group, [])
+            if choices.get(motion.number) == Opinion.FOR:
+                numbers.append(motion.number)
+    for numbers in agreed.values():
+        if len(numbers) > 1:
+            words = {"numbers": "、".join(numbers)}
+            message = _("议案%(numbers)s为同一事项的不同方案,只能同意其中一项。") % words
+            yield from (Fault(number, "EXCLUSIVE", message) for number in numbers)
+
+
+def _missing(
+    motions: Iterable[MotionPaper],
+    recused: frozenset[str],
+    choices: Choices,
+    *,
+    is_nominee: bool,
+) -> Iterator[Fault]:
+    for motion in motions:
+        if motion.is_cumulative or motion.number in recused:
+            continue
+        choice = choices.get(motion.number)
+        words = {"number": motion.number, "title": motion.title}
+        if is_nominee and (choice is None or isinstance(choice, str)):
+            message = _("请填写议案%(number)s“%(title)s”同意、反对和弃权的股数。") % words
+            yield Fault(motion.number, "INCOMPLETE", message)
+        elif choice is None:
+            message = _("请对议案%(number)s“%(title)s”选择同意、反对或弃权。") % words
+            yield Fault(motion.number, "INCOMPLETE", message)
+
+
+def _says_something(choice: Choice) -> bool:
     return isinstance(choice, str) or any(choice.values())

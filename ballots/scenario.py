@@ -9,20 +9,26 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 
 from ballots.casting import cast_ballot
 from ballots.entitlement import read_entitlement
-from ballots.results import recount
+from ballots.importing import import_votes
+from ballots.models import Channel, OtherVote
+from ballots.opening import recount
+from ballots.results import POLICIES
 from ballots.rules import CannotCast
 from meetings import lifecycle, polls
 from meetings.agenda import Agenda, read_agenda
 from meetings.keys import meeting_key
 from meetings.models import (
     Candidate,
+    Holder,
     Holding,
     Issuer,
     Meeting,
@@ -31,7 +37,14 @@ from meetings.models import (
     Register,
     ShareClass,
 )
-from meetings.preparing import prepare_meeting, recuse
+from meetings.preparing import (
+    confirm_insiders,
+    decide_kind,
+    name_concert_party,
+    name_insider,
+    prepare_meeting,
+    recuse,
+)
 from meetings.register.loading import approve_register, load_register
 from meetings.register.records import account_index
 
@@ -47,6 +60,10 @@ COLUMNS = {
     "持有数量": "shares",
 }
 CLASS_WORDS = {"A": "A", "B": "B", "SVR": "特别表决权股", "PREF": "优先股"}
+VOTE_COLUMNS = (
+    "证券账户,股份类别,议案序号,表决意见,票数,同意股数,反对股数,弃权股数,受托股份数,表决时间,受理序号"
+).split(",")
+SPLIT_COLUMNS = {"for": "同意股数", "against": "反对股数", "abstain": "弃权股数"}
 NATURE_WORDS = {"unrestricted": "无限售流通股", "restricted": "有限售条件流通股"}
 
 
@@ -82,17 +99,21 @@ class _Run:
         self.meeting = self._meeting()
         self._motions()
         register = self._register()
-        self._recusals()
+        self._kinds()
+        self._lists()
         self._open()
         agenda = read_agenda(self.meeting.pk)
-        votes = sorted(self.scenario["votes"], key=lambda vote: (vote["at"], vote["seq"]))
-        status = {str(vote["seq"]): self._vote(agenda, vote) for vote in votes}
-        polls.seal(self.meeting)
-        result = recount(self.meeting.pk)
-        names = {holder: key for key, holder in self.holders.items()}
-        for motion in result["motions"].values():
-            for excluded in motion["excluded"]:
-                excluded["holder"] = names[excluded["holder"]]
+        votes = self.scenario["votes"]
+        own = [vote for vote in votes if vote["channel"] == "link"]
+        own.sort(key=lambda vote: (vote["at"], vote["seq"]))
+        status = {str(vote["seq"]): self._vote(agenda, vote) for vote in own}
+        self._close()
+        for channel in Channel:
+            self._import(channel, [v for v in votes if v["channel"].upper() == channel])
+        for seq, reasons in OtherVote.objects.of_meeting(self.meeting.pk).values_list(
+            "seq", "reasons"
+        ):
+            status[str(seq)] = f"flagged:{reasons[0]}" if reasons else "accepted"
         return {
             "register": {
                 "holders": register.holders,
@@ -100,8 +121,21 @@ class _Run:
                 "shares": register.shares,
             },
             "vote_status": status,
-            **result,
+            **self._named(recount(self.meeting.pk)),
         }
+
+    def _named(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The result with the file's own keys for holders, and votes by their number alone."""
+        keys = {holder: key for key, holder in self.holders.items()}
+        for motion in result["motions"].values():
+            for excluded in motion["excluded"]:
+                excluded["holder"] = keys[excluded["holder"]]
+            motion["excluded"].sort(key=lambda excluded: excluded["holder"])
+            for invalid in motion.get("invalid_ballots", ()):
+                del invalid["channel"]
+        for superseded in result["superseded"]:
+            del superseded["channel"]
+        return result
 
     def _meeting(self) -> Meeting:
         facts = self.scenario["meeting"]
@@ -109,7 +143,7 @@ class _Run:
             security_code=facts["security_code"],
             defaults={"name": "情景股份有限公司", "short_name": "情景"},
         )
-        unknown = self.scenario.get("policies", {}).keys() - {"ordinary_threshold", "pct_policy"}
+        unknown = self.scenario.get("policies", {}).keys() - set(POLICIES)
         if unknown:
             raise Unsupported(f"policies {', '.join(sorted(unknown))}")
         meeting = Meeting.objects.create(
@@ -120,6 +154,8 @@ class _Run:
             polls_open_at=datetime.combine(self.day, lifecycle.POLLS_OPEN, lifecycle.BEIJING),
             polls_close_at=datetime.combine(self.day, lifecycle.POLLS_CLOSE, lifecycle.BEIJING),
             is_rehearsal=True,
+            onsite_vote_start=time.fromisoformat(facts.get("onsite_vote_start", "14:00:00")),
+            closing_price=Decimal(facts["closing_price"]) if facts.get("closing_price") else None,
             **self.scenario.get("policies", {}),
         )
         for number, (code, capital) in enumerate(facts["capital"].items()):
@@ -135,11 +171,7 @@ class _Run:
         return meeting
 
     def _motions(self) -> None:
-        asked = ["separate_count", "dividend", "exclusive_group", "dual_threshold"]
-        asked += ["per_class_threshold", "one_share_one_vote"]
         for facts in self.scenario["motions"]:
-            if wanted := [name for name in asked if facts.get(name)]:
-                raise Unsupported(f"motion {facts['number']}: {', '.join(wanted)}")
             group, item = map(int, facts["number"].split("."))
             is_cumulative = facts["kind"] == "cumulative"
             motion = Motion.objects.create(
@@ -151,6 +183,12 @@ class _Run:
                 threshold=facts.get("resolution", "ordinary").upper(),
                 seats=facts["seats"] if is_cumulative else None,
                 share_classes=facts["classes"],
+                is_for_minority_count=facts.get("separate_count", False),
+                is_dividend=facts.get("dividend", False),
+                exclusive_group=str(facts.get("exclusive_group") or ""),
+                has_dual_threshold=facts.get("dual_threshold", False),
+                has_class_threshold=facts.get("per_class_threshold", False),
+                is_one_share_one_vote=facts.get("one_share_one_vote", False),
             )
             Candidate.objects.bulk_create(
                 Candidate(motion=motion, item=int(row["number"].split(".")[1]), name=row["name"])
@@ -190,49 +228,123 @@ class _Run:
             self.holders[row["holder"]] = accounts[account_index(key, row["account"])]
         return register
 
-    def _recusals(self) -> None:
-        accounts = {row["holder"]: row for row in self.scenario["register"]}
+    def _kinds(self) -> None:
+        """Where the file says something else than the names of the register do."""
+        wanted = dict.fromkeys(self.scenario.get("nominees", ()), Holder.Kind.NOMINEE)
+        wanted |= dict.fromkeys(self.scenario.get("voteless", ()), Holder.Kind.VOTELESS)
+        kinds = dict(Holder.objects.of_meeting(self.meeting.pk).values_list("id", "kind"))
+        for key, holder in self.holders.items():
+            usual = (Holder.Kind.INDIVIDUAL, Holder.Kind.INSTITUTION)
+            now = Holder.Kind(kinds[holder])
+            kind = wanted.get(key, now if now in usual else Holder.Kind.INSTITUTION)
+            if kind != now:
+                decide_kind(self.meeting.pk, kind=kind, **self._listed(key))
+
+    def _lists(self) -> None:
         motions = {motion.number: motion for motion in self.meeting.motions.all()}
         for facts in self.scenario["motions"]:
             for holder in facts.get("recused", []):
-                row = accounts[holder]
-                recuse(
-                    motions[facts["number"]],
-                    account=row["account"],
-                    name=row["name"],
-                    by=BY,
-                    now=self.day,
-                )
+                recuse(motions[facts["number"]], **self._listed(holder))
+        for holder in self.scenario.get("insiders", []):
+            name_insider(self.meeting.pk, **self._listed(holder))
+        for group, holders in enumerate(self.scenario.get("concert_groups", []), start=1):
+            for holder in holders:
+                name_concert_party(self.meeting.pk, group=group, **self._listed(holder))
+        confirm_insiders(self.meeting.pk, by=BY, now=self.day)
+
+    def _listed(self, holder: str) -> dict[str, Any]:
+        """How a list of the meeting names a holder of the file."""
+        row = next(row for row in self.scenario["register"] if row["holder"] == holder)
+        return {"account": row["account"], "name": row["name"], "by": BY, "now": self.day}
 
     def _open(self) -> None:
         lifecycle.confirm_motions(self.meeting.pk, by=BY, now=self.day)
         lifecycle.invite(self.meeting.pk, by=OTHER, now=self.day)
 
+    def _close(self) -> None:
+        sealed_at = polls.seal(Meeting.objects.get(pk=self.meeting.pk))
+        closed, invited = Meeting.State.CLOSED, Meeting.State.INVITED
+        lifecycle.advance(self.meeting.pk, closed, since=[invited], by=BY, now=sealed_at)
+
     def _vote(self, agenda: Agenda, vote: dict[str, Any]) -> str:
-        if vote["channel"] != "link" or "declared" in vote:
-            raise Unsupported(f"vote {vote['seq']}: {vote['channel']}")
+        """Cast one vote of our own page; its status."""
         entitlement = read_entitlement(self.holders[vote["holder"]], 0)
         assert entitlement is not None
         classes = {c.code: c for c in agenda.share_classes}
         share_class = classes[vote["class"]] if "class" in vote else agenda.share_classes[0]
-        choices = {
-            number: choice.upper() if isinstance(choice, str) else choice
-            for number, choice in vote["votes"].items()
-        }
         hours, minutes, seconds = vote["at"].split(":")
-        at = self.day + timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
+        whole, _point, fraction = seconds.partition(".")
+        at = self.day + timedelta(
+            hours=int(hours),
+            minutes=int(minutes),
+            seconds=int(whole),
+            microseconds=int(fraction.ljust(6, "0")),
+        )
         try:
             cast_ballot(
                 entitlement=entitlement,
                 agenda=agenda,
                 share_class=share_class.number,
-                choices=choices,
+                choices={number: _choice(choice) for number, choice in vote["votes"].items()},
                 level=1,
+                declared=vote.get("declared"),
                 at=at,
+                seq=vote["seq"],
             )
         except CannotCast as refusal:
             return f"rejected:{refusal.reason}"
         return "accepted"
+
+    def _import(self, channel: Channel, votes: list[dict[str, Any]]) -> None:
+        if not votes:
+            return
+        file = io.StringIO()
+        writer = csv.DictWriter(file, VOTE_COLUMNS)
+        writer.writeheader()
+        for vote in votes:
+            writer.writerows(self._rows(vote))
+        import_votes(
+            self.meeting.pk,
+            io.BytesIO(file.getvalue().encode()),
+            file_name="votes.csv",
+            channel=channel,
+            by=BY,
+            now=self.day,
+        )
+
+    def _rows(self, vote: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The lines of a file that say one vote; one without a motion when it says nothing."""
+        head = {
+            "证券账户": vote["account"],
+            "股份类别": vote.get("class", next(iter(self.scenario["meeting"]["capital"]))),
+            "受托股份数": vote.get("declared", ""),
+            "表决时间": vote.get("at", ""),
+            "受理序号": vote["seq"],
+        }
+        parts = [
+            part
+            for number, choice in vote["votes"].items()
+            for part in _parts(number, _choice(choice))
+        ]
+        for part in parts or [{}]:
+            yield head | part
+
+
+def _choice(choice: Any) -> Any:
+    """A choice in our words: FOR, or a split by opinion; candidates' votes as they are."""
+    if isinstance(choice, str):
+        return choice.upper()
+    return {key.upper(): votes for key, votes in choice.items()}
+
+
+def _parts(number: str, choice: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(choice, str):
+        yield {"议案序号": number, "表决意见": choice}
+    elif any(key in choice for key in ("FOR", "AGAINST", "ABSTAIN")):
+        split = {name: choice.get(key.upper(), 0) for key, name in SPLIT_COLUMNS.items()}
+        yield {"议案序号": number, **split}
+    else:
+        yield from ({"议案序号": key, "票数": votes} for key, votes in choice.items())
 
 
 def _differences(expected: Any, found: Any, where: str) -> Any:

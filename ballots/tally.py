@@ -1,20 +1,19 @@
 """The tally (计票): votes by motion, class and opinion, added up by PostgreSQL in whole numbers.
 
-One pass over the meeting's ballots gives every sum; recused holders, who are few, are read apart
-and taken out. What the sums mean is results.py.
+Holders with one ballot and nothing to consider are added up as they stand, in one pass; the others
+as effective.py sorted them out; nominees by the shares that they split. What the sums mean is
+results.py.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection
 from psycopg import sql
 
+from ballots.effective import ORDINARY_CLASSES, Votes, rows_of
 from meetings.agenda import Agenda, MotionPaper
 from voting_portal.common import ids
 
@@ -31,6 +30,28 @@ class Opinions:
     def abstain(self) -> int:
         return self.present - self.for_ - self.against
 
+    def add(self, other: Opinions, times: int = 1) -> None:
+        """Add other opinions, each share counted so many times."""
+        self.present += other.present * times
+        self.for_ += other.for_ * times
+        self.against += other.against * times
+
+
+@dataclass(frozen=True)
+class Body:
+    """Present holders who are the same for every count: class, minority or not, segment.
+
+    `shares` are theirs, opinions in shares, candidates' votes as they were given.
+    """
+
+    share_class: str
+    is_minority: bool
+    segment: str  # ge5, 1to5, lt1_small, lt1_large
+    holders: int
+    shares: int
+    opinions: Mapping[str, Opinions]
+    candidates: Mapping[str, int]
+
 
 @dataclass(frozen=True)
 class Excluded:
@@ -39,145 +60,176 @@ class Excluded:
     holder_id: int
     share_class: str
     shares: int
-    reason: str  # RECUSED
-
-
-@dataclass
-class MotionCount:
-    """One motion: opinions by class code, votes by candidate number, and who is taken out."""
-
-    opinions: dict[str, Opinions] = field(default_factory=lambda: defaultdict(Opinions))
-    candidates: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    excluded: list[Excluded] = field(default_factory=list)
+    reason: str  # RECUSED, VOTELESS
 
 
 @dataclass
 class Counts:
-    """Everything counted at a meeting, in shares by class; candidates' votes as they were given."""
+    """Everything counted at a meeting; lists of votes that do not count are by vote number."""
 
-    holders: int = 0  # heads; a holder of two classes is one
-    holders_by_class: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    shares_by_class: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    motions: dict[str, MotionCount] = field(default_factory=lambda: defaultdict(MotionCount))
+    holders: int = 0  # heads with ordinary shares; a holder of two classes is one
+    bodies: list[Body] = field(default_factory=list)
+    excluded: dict[str, list[Excluded]] = field(default_factory=dict)  # by motion
+    superseded: list[dict[str, Any]] = field(default_factory=list)  # channel, seq, motion
+    invalid: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by motion
 
 
-def count_ballots(agenda: Agenda) -> Counts:
-    """Add up the ballots of a meeting: two queries, whatever their number."""
-    counts = Counts()
+def count_votes(agenda: Agenda, *, list_limit: int | None = None) -> Counts:
+    """Add up the votes of a meeting, in a number of statements that does not grow with them.
+
+    Needs a transaction. At most `list_limit` superseded and invalid votes are listed.
+    """
+    votes = Votes(agenda)
+    votes.sort_out()
     code = {c.number: c.code for c in agenda.share_classes}
-    votable = [motion for motion in agenda.motions if not motion.is_heading]
-    for row in _sums(agenda.meeting_id, votable):
-        _add_class(counts, code[row["share_class"]], row, votable)
-    counts.holders = _heads(agenda.meeting_id, counts)
-    for row in _recused_ballots(agenda.meeting_id):
-        _take_out(counts, code[row["share_class"]], row)
+    counts = Counts()
+    for row in votes.excluded():
+        counts.excluded.setdefault(row["motion"], []).append(
+            Excluded(row["holder_id"], code[row["share_class"]], row["shares"], row["reason"])
+        )
+    votes.leave_the_present()
+    for name, build in (("plain", _Plain), ("special", _Special), ("nominees", _Split)):
+        query = build(agenda, not_small=votes.bounds.not_small)
+        counts.bodies += [_body(agenda, code, row) for row in rows_of(query.statement(name))]
+    counts.holders = _heads(agenda, counts)
+    counts.superseded = votes.superseded(list_limit)
+    for row in votes.invalid(list_limit):
+        counts.invalid.setdefault(row.pop("motion"), []).append(row)
     return counts
 
 
-def _sums(meeting_id: int, motions: list[MotionPaper]) -> list[Mapping[str, Any]]:
-    """One row a class: heads, shares, and a column a question asked of the choices."""
-    columns: list[sql.Composable] = []
-    fields: list[sql.Composable] = []
-    for motion in motions:
+class _Plain:
+    """The sums of ballots of holders with nothing to consider: minority holders below 1 %."""
+
+    source = sql.SQL(
+        "SELECT share_class, shares, choices, true AS is_minority,"
+        " CASE WHEN shares < {not_small} THEN 'lt1_small' ELSE 'lt1_large' END AS segment"
+        " FROM ballots_ballot ballot WHERE id >= {first} AND id < {end} AND NOT EXISTS"
+        " (SELECT FROM tally_special special WHERE special.holder_id = ballot.holder_id)"
+    )
+
+    def __init__(self, agenda: Agenda, *, not_small: int) -> None:
+        self.agenda = agenda
+        self.motions = [motion for motion in agenda.motions if not motion.is_heading]
+        self.not_small = not_small
+
+    def statement(self, _name: str) -> sql.Composable:
+        """One row a body: heads, shares, and a column a question asked of the choices."""
+        first, end = ids.ballot_range(self.agenda.meeting_id)
+        columns: list[sql.Composable] = []
+        for motion in self.motions:
+            columns.extend(self.questions(motion))
+        return sql.SQL(
+            "SELECT share_class, is_minority, segment, count(*) AS holders, sum(shares) AS shares"
+            "{columns} FROM ({source}) vote, jsonb_to_record(choices) AS choice ({fields})"
+            " GROUP BY share_class, is_minority, segment ORDER BY share_class, is_minority, segment"
+        ).format(
+            columns=sql.SQL("").join(sql.SQL(", ") + column for column in columns),
+            source=self.source.format(
+                first=sql.Literal(first),
+                end=sql.Literal(end),
+                not_small=sql.Literal(self.not_small),
+            ),
+            fields=sql.SQL(", ").join(
+                sql.SQL("{} {}").format(
+                    sql.Identifier(motion.number), sql.SQL(self.type_of(motion))
+                )
+                for motion in self.motions
+            ),
+        )
+
+    def type_of(self, motion: MotionPaper) -> str:
+        return "jsonb" if motion.is_cumulative else "text"
+
+    def questions(self, motion: MotionPaper) -> Iterator[sql.Composable]:
         choice = sql.Identifier("choice", motion.number)
-        kind = sql.SQL("jsonb" if motion.is_cumulative else "text")
-        fields.append(sql.SQL("{} {}").format(sql.Identifier(motion.number), kind))
         if motion.is_cumulative:
-            columns.extend(
-                sql.SQL("COALESCE(sum(({} ->> {})::bigint), 0) AS {}").format(
-                    choice, sql.Literal(candidate.number), sql.Identifier(candidate.number)
-                )
-                for candidate in motion.candidates
-            )
-        else:
-            columns.extend(
-                sql.SQL("COALESCE(sum(shares) FILTER (WHERE {} = {}), 0) AS {}").format(
-                    choice, sql.Literal(opinion), sql.Identifier(f"{motion.number} {opinion}")
-                )
-                for opinion in ("FOR", "AGAINST")
-            )
-    query = sql.SQL(
-        "SELECT share_class, count(*) AS holders, sum(shares) AS shares {columns}"
-        " FROM ballots_ballot, jsonb_to_record(choices) AS choice ({fields})"
-        " WHERE id >= {first} AND id < {end} GROUP BY share_class ORDER BY share_class"
-    ).format(
-        columns=sql.SQL("").join(sql.SQL(", ") + column for column in columns),
-        fields=sql.SQL(", ").join(fields),
-        **_bounds(meeting_id),
-    )
-    return _rows(query)
+            yield from self.candidates(motion, choice)
+            return
+        for opinion in ("FOR", "AGAINST"):
+            yield self.sum_where(choice, opinion, f"{motion.number} {opinion}")
 
-
-def _heads(meeting_id: int, counts: Counts) -> int:
-    if len(counts.holders_by_class) <= 1:
-        return sum(counts.holders_by_class.values())
-    query = sql.SQL(
-        "SELECT count(*) AS heads FROM (SELECT DISTINCT holder_id FROM ballots_ballot"
-        " WHERE id >= {first} AND id < {end}) holder"
-    )
-    heads: int = _rows(query.format(**_bounds(meeting_id)))[0]["heads"]
-    return heads
-
-
-def _recused_ballots(meeting_id: int) -> list[Mapping[str, Any]]:
-    """Ballots of holders recused from a motion, one row a motion and class, by holder."""
-    query = sql.SQL(
-        "SELECT DISTINCT ballot.holder_id, ballot.share_class, ballot.shares,"
-        "  motion.number, ballot.choices -> motion.number AS choice"
-        " FROM meetings_recusal recusal"
-        " JOIN (SELECT id, \"group\" || '.' || lpad(item::text, 2, '0') AS number"
-        "       FROM meetings_motion WHERE meeting_id = {meeting}) motion"
-        "   ON motion.id = recusal.motion_id"
-        " JOIN ballots_ballot ballot ON ballot.holder_id = recusal.holder_id"
-        "  AND ballot.id >= {first} AND ballot.id < {end}"
-        "  AND ballot.id BETWEEN recusal.holder_id * 8 AND recusal.holder_id * 8 + 7"
-        " ORDER BY ballot.holder_id, ballot.share_class, motion.number"
-    )
-    return _rows(query.format(meeting=sql.Literal(meeting_id), **_bounds(meeting_id)))
-
-
-def _add_class(
-    counts: Counts, code: str, row: Mapping[str, Any], motions: list[MotionPaper]
-) -> None:
-    counts.holders_by_class[code] = row["holders"]
-    counts.shares_by_class[code] = int(row["shares"])
-    for motion in motions:
-        if code not in motion.share_classes:
-            continue
-        count = counts.motions[motion.number]
-        opinions = count.opinions[code]
-        opinions.present = int(row["shares"])
+    def candidates(
+        self, motion: MotionPaper, choice: sql.Composable
+    ) -> Iterator[sql.Composable]:
         for candidate in motion.candidates:
-            count.candidates[candidate.number] += int(row[candidate.number])
-        if not motion.is_cumulative:
-            opinions.for_ = int(row[f"{motion.number} FOR"])
-            opinions.against = int(row[f"{motion.number} AGAINST"])
+            yield sql.SQL("COALESCE(sum(({} ->> {})::bigint), 0) AS {}").format(
+                choice, sql.Literal(candidate.number), sql.Identifier(candidate.number)
+            )
+
+    def sum_where(self, choice: sql.Composable, value: str, name: str) -> sql.Composable:
+        return sql.SQL("COALESCE(sum(shares) FILTER (WHERE {} = {}), 0) AS {}").format(
+            choice, sql.Literal(value), sql.Identifier(name)
+        )
 
 
-def _take_out(counts: Counts, code: str, row: Mapping[str, Any]) -> None:
-    """A recused holder leaves both sides of the fraction, and stays in the attendance."""
-    count = counts.motions[row["number"]]
-    if code not in count.opinions:
-        return
-    opinions, shares = count.opinions[code], row["shares"]
-    choice = json.loads(row["choice"]) if row["choice"] else None
-    opinions.present -= shares
-    opinions.for_ -= shares if choice == "FOR" else 0
-    opinions.against -= shares if choice == "AGAINST" else 0
-    if isinstance(choice, dict):
-        for candidate, votes in choice.items():
-            count.candidates[candidate] -= votes
-    if choice is not None:
-        count.excluded.append(Excluded(row["holder_id"], code, shares, "RECUSED"))
+class _Special(_Plain):
+    """The sums of holders who were looked at one by one; recused ones leave a motion's base."""
+
+    source = sql.SQL("SELECT * FROM tally_effective WHERE kind <> 'N'")
+
+    def questions(self, motion: MotionPaper) -> Iterator[sql.Composable]:
+        yield from super().questions(motion)
+        choice = sql.Identifier("choice", motion.number)
+        value = '"RECUSED"' if self.type_of(motion) == "jsonb" else "RECUSED"
+        yield self.sum_where(choice, value, f"{motion.number} RECUSED")
 
 
-def _bounds(meeting_id: int) -> dict[str, sql.Composable]:
-    first, end = ids.ballot_range(meeting_id)
-    return {"first": sql.Literal(first), "end": sql.Literal(end)}
+class _Split(_Special):
+    """The sums of nominees, who say a number of shares for each opinion (N2)."""
+
+    source = sql.SQL("SELECT * FROM tally_effective WHERE kind = 'N'")
+
+    def type_of(self, _motion: MotionPaper) -> str:
+        return "jsonb"
+
+    def sum_where(self, choice: sql.Composable, value: str, name: str) -> sql.Composable:
+        if value in ("FOR", "AGAINST"):
+            return sql.SQL("COALESCE(sum(({} ->> {})::bigint), 0) AS {}").format(
+                choice, sql.Literal(value), sql.Identifier(name)
+            )
+        return super().sum_where(choice, value, name)
 
 
-def _rows(query: sql.Composable) -> list[Mapping[str, Any]]:
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-        names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+def _body(agenda: Agenda, code: Mapping[int, str], row: Mapping[str, Any]) -> Body:
+    share_class, shares = code[row["share_class"]], int(row["shares"])
+    entitled = [m for m in agenda.motions if not m.is_heading and share_class in m.share_classes]
+    return Body(
+        share_class=share_class,
+        is_minority=row["is_minority"],
+        segment=row["segment"],
+        holders=row["holders"],
+        shares=shares,
+        opinions={
+            motion.number: Opinions(
+                present=shares - int(row.get(f"{motion.number} RECUSED", 0)),
+                for_=int(row.get(f"{motion.number} FOR", 0)),
+                against=int(row.get(f"{motion.number} AGAINST", 0)),
+            )
+            for motion in entitled
+        },
+        candidates={c.number: int(row[c.number]) for motion in entitled for c in motion.candidates},
+    )
+
+
+def _heads(agenda: Agenda, counts: Counts) -> int:
+    """Holders with ordinary shares present, each once whatever its classes."""
+    ordinary = [c for c in agenda.share_classes if c.code in ORDINARY_CLASSES]
+    if len(ordinary) <= 1:
+        codes = {c.code for c in ordinary}
+        return sum(body.holders for body in counts.bodies if body.share_class in codes)
+    first, end = ids.ballot_range(agenda.meeting_id)
+    query = sql.SQL(
+        "SELECT count(*) AS heads FROM ("
+        " SELECT holder_id FROM ballots_ballot ballot WHERE id >= {first} AND id < {end}"
+        "  AND share_class = ANY ({classes}) AND NOT EXISTS"
+        "  (SELECT FROM tally_special special WHERE special.holder_id = ballot.holder_id)"
+        " UNION SELECT holder_id FROM tally_effective WHERE share_class = ANY ({classes})"
+        ") holder"
+    ).format(
+        first=sql.Literal(first),
+        end=sql.Literal(end),
+        classes=sql.Literal([c.number for c in ordinary]),
+    )
+    heads: int = next(rows_of(query))["heads"]
+    return heads

@@ -7,7 +7,8 @@ meeting's revision stays the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
+from decimal import Decimal
 
 from django.db.models import Prefetch
 
@@ -39,6 +40,12 @@ class MotionPaper:
     seats: int  # 0 but for cumulative motions
     candidates: tuple[CandidatePaper, ...]
     documents: tuple[DocumentPaper, ...]
+    is_for_minority_count: bool = False
+    is_dividend: bool = False
+    exclusive_group: str = ""  # motions of one group exclude each other
+    has_dual_threshold: bool = False
+    has_class_threshold: bool = False
+    is_one_share_one_vote: bool = False
 
     @property
     def is_cumulative(self) -> bool:
@@ -56,6 +63,15 @@ class MotionPaper:
     def is_contested(self) -> bool:
         """More candidates than seats (差额选举)."""
         return len(self.candidates) > self.seats
+
+    @property
+    def has_minority_count(self) -> bool:
+        """Whether minority holders (中小投资者) are counted apart."""
+        return self.is_for_minority_count or self.has_dual_threshold
+
+    def multiple(self, votes_per_share: int) -> int:
+        """What a share of so many votes counts for on this motion: some are one share, one vote."""
+        return 1 if self.is_one_share_one_vote else votes_per_share
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,11 @@ class Agenda:
     notice_url: str
     ordinary_threshold: str
     pct_policy: str
+    election_threshold: str
+    invalid_occupies_slot: bool
+    exclusive_policy: str
+    onsite_vote_start: time
+    closing_price: Decimal | None
     share_classes: tuple[ClassPaper, ...]
     motions: tuple[MotionPaper, ...]
     documents: tuple[DocumentPaper, ...]  # those of the whole meeting
@@ -138,6 +159,11 @@ def read_agenda(meeting_id: int) -> Agenda:
         notice_url=meeting.notice_url,
         ordinary_threshold=meeting.ordinary_threshold,
         pct_policy=meeting.pct_policy,
+        election_threshold=meeting.election_threshold,
+        invalid_occupies_slot=meeting.invalid_occupies_slot,
+        exclusive_policy=meeting.exclusive_policy,
+        onsite_vote_start=meeting.onsite_vote_start,
+        closing_price=meeting.closing_price,
         share_classes=classes,
         motions=tuple(
             MotionPaper(
@@ -152,6 +178,12 @@ def read_agenda(meeting_id: int) -> Agenda:
                     for candidate in motion.candidates.all()
                 ),
                 documents=tuple(papers.get(motion.pk, ())),
+                is_for_minority_count=motion.is_for_minority_count,
+                is_dividend=motion.is_dividend,
+                exclusive_group=motion.exclusive_group,
+                has_dual_threshold=motion.has_dual_threshold,
+                has_class_threshold=motion.has_class_threshold,
+                is_one_share_one_vote=motion.is_one_share_one_vote,
             )
             for motion in meeting.motions.all()
         ),

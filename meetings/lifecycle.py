@@ -10,7 +10,7 @@ step is ballots/results.py. A verb locks the meeting's row, so no step is taken 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
@@ -193,9 +193,19 @@ def problems_of_agenda(meeting: Meeting) -> list[str]:
         if unknown := set(motion.share_classes) - classes:
             words = {"number": motion.number, "classes": "、".join(sorted(unknown))}
             problems.append(str(_("议案%(number)s的股份类别%(classes)s不属于本次会议。") % words))
+        problems.extend(_problems_of_rules(meeting, motion))
     if not meeting.is_rehearsal:
         problems.extend(_problems_of_hours(meeting))
     return problems
+
+
+def _problems_of_rules(meeting: Meeting, motion: Motion) -> Iterator[str]:
+    words = {"number": motion.number}
+    is_special = motion.threshold == Motion.Threshold.SPECIAL
+    if (motion.has_dual_threshold or motion.has_class_threshold) and not is_special:
+        yield str(_("议案%(number)s须分别三分之二同意,应为特别决议。") % words)
+    if motion.is_dividend and meeting.closing_price is None:
+        yield str(_("议案%(number)s要分段统计,请填写股权登记日收盘价。") % words)
 
 
 def _problems_of_hours(meeting: Meeting) -> list[str]:

@@ -6,7 +6,7 @@ live in partitions, one a meeting, that the register's loading makes.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
@@ -86,6 +86,42 @@ class Meeting(models.Model):
         ],
         default="SSE_TRUNC_RESIDUAL",
     )
+    election_threshold = models.CharField(
+        _("累积投票当选标准"),
+        max_length=7,
+        choices=[("GT_HALF", _("超过出席股份的二分之一")), ("GE_HALF", _("二分之一以上(含本数)"))],
+        default="GT_HALF",
+    )
+    invalid_occupies_slot = models.BooleanField(
+        _("其他渠道的无效选举票占用首次投票"),
+        default=True,
+        help_text=_("取消勾选时,无效的累积投票视为没有投,以后的有效投票仍然计入。"),
+    )
+    exclusive_policy = models.CharField(
+        _("其他渠道对互斥议案同时同意的处理"),
+        max_length=11,
+        choices=[
+            ("ABSTAIN_ALL", _("该组表决均计为弃权")),
+            ("INVALID_ALL", _("该组表决均无效")),
+            ("FIRST_AGREE", _("最先的同意有效,其余同意计为弃权")),
+            ("AS_CAST", _("按所投计票")),
+        ],
+        default="ABSTAIN_ALL",
+    )
+    onsite_vote_start = models.TimeField(
+        _("现场表决开始时间"),
+        default=time(14),
+        help_text=_("现场投票文件中没有时间的,按此时间计(北京时间)。"),
+    )
+    closing_price = models.DecimalField(
+        _("股权登记日A股收盘价(元)"),
+        max_digits=12,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        help_text=_("现金分红分段统计用。"),
+    )
+    insiders_confirmed_by = models.CharField(max_length=60, blank=True, editable=False)
     is_rehearsal = models.BooleanField(
         _("演练"),
         default=False,
@@ -106,6 +142,16 @@ class Meeting(models.Model):
             ),
             one_of("ordinary_threshold", "GT_HALF GE_HALF", name="meeting_threshold_known"),
             one_of("pct_policy", "SSE_TRUNC_RESIDUAL HALF_UP", name="meeting_pct_policy_known"),
+            one_of("election_threshold", "GT_HALF GE_HALF", name="meeting_election_threshold_known"),
+            one_of(
+                "exclusive_policy",
+                "ABSTAIN_ALL INVALID_ALL FIRST_AGREE AS_CAST",
+                name="meeting_exclusive_policy_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(closing_price__isnull=True) | Q(closing_price__gt=0),
+                name="meeting_closing_price_positive",
+            ),
             models.CheckConstraint(
                 condition=Q(id__gt=0, id__lte=ids.MAX_MEETING), name="meeting_id_fits_links"
             ),
@@ -204,6 +250,16 @@ class Motion(models.Model):
         help_text=_("以逗号分隔,如 A,B;空白表示全部类别"),
     )
     is_for_minority_count = models.BooleanField(_("对中小投资者单独计票"), default=False)
+    is_dividend = models.BooleanField(_("现金分红分段统计"), default=False)
+    exclusive_group = models.CharField(
+        _("互斥组"),
+        max_length=20,
+        blank=True,
+        help_text=_("同一事项的不同议案填相同的组名,股东只能同意其中一项"),
+    )
+    has_dual_threshold = models.BooleanField(_("须中小投资者三分之二同意"), default=False)
+    has_class_threshold = models.BooleanField(_("须各类别股东三分之二同意"), default=False)
+    is_one_share_one_vote = models.BooleanField(_("特别表决权股份按一股一票"), default=False)
 
     class Meta:
         verbose_name = _("议案")
@@ -219,6 +275,16 @@ class Motion(models.Model):
                 condition=Q(kind="CUMULATIVE", seats__gte=1, item=0)
                 | (~Q(kind="CUMULATIVE") & Q(seats__isnull=True)),
                 name="motion_seats_when_cumulative",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="PLAIN")
+                | Q(
+                    is_dividend=False,
+                    exclusive_group="",
+                    has_dual_threshold=False,
+                    has_class_threshold=False,
+                ),
+                name="motion_rules_of_plain_motions",
             ),
         ]
 
@@ -406,17 +472,28 @@ class Holding(models.Model):
         return self.account_masked
 
 
-class Recusal(models.Model):
-    """A related holder who must not vote on a motion (回避表决), named by an account.
+class ListedHolder(models.Model):
+    """A holder on a list of the meeting, named by an account.
 
     The account survives a new version of the register; `holder_id` is found anew each time.
     """
 
-    motion = models.ForeignKey(Motion, models.CASCADE, related_name="recusals")
-    name = models.CharField(_("关联股东名称"), max_length=100, help_text=_("与会议公告一致"))
+    name = models.CharField(_("股东名称"), max_length=100, help_text=_("与会议公告一致"))
     account_index = models.BinaryField(max_length=16, editable=False)
     account_masked = models.CharField(_("证券账户"), max_length=10, editable=False)
     holder_id = models.BigIntegerField(null=True, editable=False, db_index=True)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Recusal(ListedHolder):
+    """A related holder who must not vote on a motion (回避表决)."""
+
+    motion = models.ForeignKey(Motion, models.CASCADE, related_name="recusals")
 
     class Meta:
         verbose_name = _("回避表决")
@@ -425,8 +502,51 @@ class Recusal(models.Model):
             models.UniqueConstraint(fields=["motion", "account_index"], name="recusal_once")
         ]
 
-    def __str__(self) -> str:
-        return self.name
+
+class Insider(ListedHolder):
+    """A director or senior manager (董监高), who is no minority holder whatever the holding."""
+
+    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="insiders")
+
+    class Meta:
+        verbose_name = _("董监高")
+        verbose_name_plural = _("董监高")
+        constraints = [
+            models.UniqueConstraint(fields=["meeting", "account_index"], name="insider_once")
+        ]
+
+
+class ConcertParty(ListedHolder):
+    """A holder who acts in concert with the others of its group (一致行动人)."""
+
+    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="concert_parties")
+    group = models.PositiveSmallIntegerField(_("组别"), default=1)
+
+    class Meta:
+        verbose_name = _("一致行动人")
+        verbose_name_plural = _("一致行动人")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["meeting", "group", "account_index"], name="concert_party_once"
+            )
+        ]
+
+
+class KindDecision(ListedHolder):
+    """What staff decided a holder is, where the register's name says something else (身份认定)."""
+
+    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="kind_decisions")
+    kind = models.CharField(_("类别"), max_length=1, choices=Holder.Kind)
+
+    class Meta:
+        verbose_name = _("身份认定")
+        verbose_name_plural = _("身份认定")
+        constraints = [
+            one_of("kind", "I O N V", name="kind_decision_known"),
+            models.UniqueConstraint(
+                fields=["meeting", "account_index"], name="kind_decision_once"
+            ),
+        ]
 
 
 class MeetingKey(models.Model):

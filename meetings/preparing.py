@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
+from django.db import models, transaction
+from django.utils.translation import gettext_lazy as _
 
 from meetings import journal, keys
-from meetings.models import Candidate, Holding, Meeting, MeetingKey, Motion, Recusal
+from meetings.lifecycle import BEFORE_INVITATION, CannotAdvance
+from meetings.models import (
+    Candidate,
+    ConcertParty,
+    Holder,
+    Holding,
+    Insider,
+    KindDecision,
+    Meeting,
+    MeetingKey,
+    Motion,
+    Recusal,
+)
 from meetings.register.records import account_index
-from voting_portal.common import ids, partitions
+from voting_portal.common import partitions
 from voting_portal.common.masking import mask_account
+
+COUNTED = (Meeting.State.TALLIED, Meeting.State.CERTIFIED, Meeting.State.PUBLISHED)
 
 
 @transaction.atomic
@@ -22,23 +38,74 @@ def prepare_meeting(meeting: Meeting, *, by: str, now: datetime) -> None:
     journal.record(meeting, "meeting.prepared", by=by, at=now)
 
 
+class ListClosed(CannotAdvance):
+    message = _("计票之后名单不再改变。")
+
+
+class KindsFrozen(CannotAdvance):
+    message = _("开放投票链接之后不再改变股东的身份认定。")
+
+
 @transaction.atomic
 def recuse(motion: Motion, *, account: str, name: str, by: str, now: datetime) -> Recusal:
     """Note that the holder of an account must not vote on a motion (回避表决).
 
     `name` is the one that the meeting's notice prints. The account may be noted before a register
-    is loaded; it is looked up now and at every load.
+    is loaded; it is looked up now and at every load. ListClosed once the votes are counted.
     """
-    key = keys.meeting_key(motion.meeting_id, MeetingKey.Purpose.INDEX)
-    recusal = Recusal.objects.create(
-        motion=motion,
-        name=name,
-        account_index=account_index(key, account),
-        account_masked=mask_account(account),
-    )
-    find_recused_holders(motion.meeting_id)
+    _before_the_tally(motion.meeting_id)
+    recusal = Recusal.objects.create(motion=motion, **_named(motion.meeting_id, account, name))
+    find_listed_holders(motion.meeting_id)
     journal.record(motion.meeting_id, "motion.recusal", by=by, at=now, motion=motion.number)
     return recusal
+
+
+@transaction.atomic
+def name_insider(meeting_id: int, *, account: str, name: str, by: str, now: datetime) -> Insider:
+    """Note a director or senior manager (董监高); the list must then be confirmed again."""
+    _before_the_tally(meeting_id)
+    insider = Insider.objects.create(meeting_id=meeting_id, **_named(meeting_id, account, name))
+    _list_changed(meeting_id, "insider.named", by=by, now=now)
+    return insider
+
+
+@transaction.atomic
+def name_concert_party(
+    meeting_id: int, *, group: int, account: str, name: str, by: str, now: datetime
+) -> ConcertParty:
+    """Note a holder who acts in concert with the others of a group (一致行动人)."""
+    _before_the_tally(meeting_id)
+    party = ConcertParty.objects.create(
+        meeting_id=meeting_id, group=group, **_named(meeting_id, account, name)
+    )
+    _list_changed(meeting_id, "concert_party.named", by=by, now=now)
+    return party
+
+
+@transaction.atomic
+def confirm_insiders(meeting_id: int, *, by: str, now: datetime) -> None:
+    """Say that the lists of insiders and concert parties are whole, even if they are empty (P4)."""
+    _before_the_tally(meeting_id)
+    Meeting.objects.filter(pk=meeting_id).update(insiders_confirmed_by=by)
+    journal.record(meeting_id, "insiders.confirmed", by=by, at=now)
+
+
+@transaction.atomic
+def decide_kind(
+    meeting_id: int, *, account: str, name: str, kind: Holder.Kind, by: str, now: datetime
+) -> KindDecision:
+    """Decide what the holder of an account is, whatever its name looks like (N9).
+
+    KindsFrozen once links are open: by then the holder may have voted as what it was.
+    """
+    if Meeting.objects.get(pk=meeting_id).state not in BEFORE_INVITATION:
+        raise KindsFrozen
+    decision = KindDecision.objects.create(
+        meeting_id=meeting_id, kind=kind, **_named(meeting_id, account, name)
+    )
+    find_listed_holders(meeting_id)
+    journal.record(meeting_id, "holder.kind_decided", by=by, at=now, kind=kind)
+    return decision
 
 
 def candidate_names(motion: Motion) -> list[str]:
@@ -56,16 +123,44 @@ def name_candidates(motion: Motion, names: Sequence[str]) -> None:
     )
 
 
-def find_recused_holders(meeting_id: int) -> None:
-    """Point every recusal of the meeting at the holder who has its account now."""
-    first, end = ids.holder_range(meeting_id)
-    recusals = list(Recusal.objects.filter(motion__meeting_id=meeting_id))
-    found = dict(
-        Holding.objects.filter(
-            id__gte=first, id__lt=end, account_index__in=[r.account_index for r in recusals]
-        ).values_list("account_index", "holder_id")
-    )
-    by_account = {bytes(account): holder for account, holder in found.items()}
-    for recusal in recusals:
-        recusal.holder_id = by_account.get(bytes(recusal.account_index))
-    Recusal.objects.bulk_update(recusals, ["holder_id"])
+def find_listed_holders(meeting_id: int) -> None:
+    """Point every list of the meeting at the holders who have its accounts now, and give holders
+    the kind that was decided for them."""
+    querysets: list[models.QuerySet[Any]] = [
+        Recusal.objects.filter(motion__meeting_id=meeting_id),
+        Insider.objects.filter(meeting_id=meeting_id),
+        ConcertParty.objects.filter(meeting_id=meeting_id),
+        KindDecision.objects.filter(meeting_id=meeting_id),
+    ]
+    lists = [list(queryset) for queryset in querysets]
+    accounts = {bytes(row.account_index) for rows in lists for row in rows}
+    found = Holding.objects.of_meeting(meeting_id).filter(account_index__in=accounts)
+    holders = {bytes(index): pk for index, pk in found.values_list("account_index", "holder_id")}
+    for rows in lists:
+        for row in rows:
+            row.holder_id = holders.get(bytes(row.account_index))
+        if rows:
+            type(rows[0])._default_manager.bulk_update(rows, ["holder_id"])
+    for decision in lists[-1]:
+        Holder.objects.filter(pk=decision.holder_id).update(kind=decision.kind)
+
+
+def _named(meeting_id: int, account: str, name: str) -> dict[str, Any]:
+    key = keys.meeting_key(meeting_id, MeetingKey.Purpose.INDEX)
+    return {
+        "name": name,
+        "account_index": account_index(key, account),
+        "account_masked": mask_account(account),
+    }
+
+
+def _before_the_tally(meeting_id: int) -> None:
+    """Lists decide the figures, so they are whole before anybody has seen one."""
+    if Meeting.objects.select_for_update().get(pk=meeting_id).state in COUNTED:
+        raise ListClosed
+
+
+def _list_changed(meeting_id: int, verb: str, *, by: str, now: datetime) -> None:
+    Meeting.objects.filter(pk=meeting_id).update(insiders_confirmed_by="")
+    find_listed_holders(meeting_id)
+    journal.record(meeting_id, verb, by=by, at=now)

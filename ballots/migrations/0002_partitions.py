@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import migrations
 
 BALLOT = """
+CREATE SEQUENCE ballots_accept_seq;
 CREATE TABLE ballots_ballot (
     id bigint NOT NULL PRIMARY KEY,
     holder_id bigint NOT NULL,
@@ -14,6 +15,7 @@ CREATE TABLE ballots_ballot (
     level smallint NOT NULL,
     code varchar(16) NOT NULL CONSTRAINT ballot_code_length CHECK (length(code) = 16),
     cast_at timestamp with time zone NOT NULL,
+    seq bigint NOT NULL DEFAULT nextval('ballots_accept_seq'),
     CONSTRAINT ballot_id_is_holder_and_class CHECK (id = holder_id * 8 + share_class)
 ) PARTITION BY RANGE (id);
 CREATE INDEX ballot_code ON ballots_ballot (code);
@@ -21,7 +23,40 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ballots_ballot
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 """
 
+OTHER_VOTE = """
+CREATE TABLE ballots_othervote (
+    id bigint NOT NULL PRIMARY KEY,
+    vote_import_id bigint NOT NULL,
+    channel varchar(8) NOT NULL
+        CONSTRAINT other_vote_channel_known CHECK (channel IN ('TRADING', 'INTERNET', 'ONSITE')),
+    holder_id bigint,
+    account_masked varchar(10) NOT NULL,
+    share_class smallint NOT NULL,
+    shares bigint NOT NULL CONSTRAINT other_vote_shares CHECK (shares >= 0),
+    declared bigint CONSTRAINT other_vote_declared CHECK (declared >= 0),
+    choices jsonb NOT NULL,
+    invalid jsonb NOT NULL,
+    reasons varchar(20)[] NOT NULL,
+    effect varchar(8) NOT NULL CONSTRAINT other_vote_effect_known
+        CHECK (effect IN ('COUNTS', 'NOTHING', 'ADMITTED', 'LISTED')),
+    voted_at timestamp with time zone NOT NULL,
+    seq bigint NOT NULL,
+    "row" integer NOT NULL
+) PARTITION BY RANGE (id);
+CREATE INDEX other_vote_holder ON ballots_othervote (holder_id);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ballots_othervote
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE AGGREGATE jsonb_merge(jsonb) (sfunc = jsonb_concat, stype = jsonb, initcond = '{}');
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("ballots", "0001_initial"), ("meetings", "0002_partitions")]
-    operations = [migrations.RunSQL(BALLOT, "DROP TABLE ballots_ballot")]
+    operations = [
+        migrations.RunSQL(
+            BALLOT, "DROP TABLE ballots_ballot; DROP SEQUENCE ballots_accept_seq"
+        ),
+        migrations.RunSQL(
+            OTHER_VOTE, "DROP AGGREGATE jsonb_merge(jsonb); DROP TABLE ballots_othervote"
+        ),
+    ]

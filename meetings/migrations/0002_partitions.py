@@ -19,6 +19,7 @@ CREATE TABLE meetings_holder (
 ) PARTITION BY RANGE (id);
 CREATE INDEX holder_person ON meetings_holder (person_index);
 CREATE INDEX holder_phone ON meetings_holder (phone_index);
+CREATE INDEX holder_nominee ON meetings_holder (id) WHERE kind = 'N';
 """
 
 HOLDING = """

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from meetings import journal, lifecycle
 from meetings.lifecycle import CannotAdvance, SamePerson
 from meetings.models import Meeting, Register
-from meetings.preparing import find_recused_holders
+from meetings.preparing import find_listed_holders
 from meetings.register import reading
 from meetings.register.checks import Expectation, ExpectedClass, Stated
 from meetings.register.findings import Finding
@@ -136,7 +136,7 @@ def approve_register(register_id: int, *, by: str, now: datetime) -> Register:
         raise SamePerson from None
     for table in (HOLDERS, HOLDINGS):
         partitions.attach(table, _table(table, register), meeting.pk)
-    find_recused_holders(meeting.pk)
+    find_listed_holders(meeting.pk)
     journal.record(meeting, "register.approved", by=by, at=now, **_facts(register))
     if meeting.state == Meeting.State.DRAFT:
         lifecycle.advance(

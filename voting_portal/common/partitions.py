@@ -17,6 +17,7 @@ RANGES = {
     "meetings_holder": ids.holder_range,
     "meetings_holding": ids.holder_range,
     "ballots_ballot": ids.ballot_range,
+    "ballots_othervote": ids.holder_range,
     "notifications_delivery": ids.delivery_range,
 }
 

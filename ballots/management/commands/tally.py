@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from ballots import announcement
 from ballots.models import Tally
-from ballots.results import NotClosed, tally_meeting
+from ballots.opening import NotClosed, ask_for_tally, open_tally
 from meetings.agenda import read_agenda
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting

@@ -1,0 +1,116 @@
+"""Opening the tally (启封计票): nothing is counted before the close, and then by two people.
+
+One operator asks, another opens; that they are two is a constraint of the database
+(`tally_opened_by_two`). Whoever asks for a figure before the polls are sealed gets none, and the
+attempt is in the journal (rules Q1 and Q2).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
+
+from ballots.models import Tally, TallyRequest
+from ballots.results import result_of
+from ballots.tally import count_votes
+from meetings import journal, lifecycle
+from meetings.agenda import read_agenda
+from meetings.lifecycle import CannotAdvance
+from meetings.models import Meeting, Motion
+
+# How many superseded and invalid votes the stored result lists; exports list all.
+LISTED = 1_000
+
+
+class NotClosed(CannotAdvance):
+    """Nothing is counted before the polls are sealed: no figure, for nobody."""
+
+    message = _("投票截止前任何人都不能查看或统计票数。本次尝试已记入会务日志。")
+
+
+class NotAsked(CannotAdvance):
+    message = _("还没有人申请计票。")
+
+
+class SamePerson(CannotAdvance):
+    message = _("申请计票的人不能自己启封,须由另一位监票人启封。")
+
+
+class InsidersUnknown(CannotAdvance):
+    message = _("有议案须对中小投资者单独计票:请先确认董监高和一致行动人名单(可以为空)。")
+
+
+@transaction.atomic
+def ask_for_tally(meeting_id: int, *, by: str, now: datetime) -> TallyRequest:
+    """Ask that a closed meeting be counted; somebody else must open it.
+
+    NotClosed before the seal, InsidersUnknown while nobody has confirmed the list of insiders that
+    a motion needs (P4).
+    """
+    meeting = Meeting.objects.select_for_update().get(pk=meeting_id)
+    _check_ready(meeting)
+    request, made = TallyRequest.objects.get_or_create(
+        meeting=meeting, defaults={"asked_by": by, "asked_at": now}
+    )
+    if made:
+        journal.record(meeting, "tally.asked", by=by, at=now)
+    return request
+
+
+@transaction.atomic
+def open_tally(meeting_id: int, *, by: str, now: datetime) -> Tally:
+    """Count the votes of a closed meeting once and keep the result.
+
+    NotClosed, InsidersUnknown, NotAsked; SamePerson for whoever asked.
+    """
+    meeting = Meeting.objects.select_for_update().get(pk=meeting_id)
+    _check_ready(meeting)
+    request = TallyRequest.objects.filter(meeting=meeting).first()
+    if request is None:
+        raise NotAsked
+    lifecycle.advance(
+        meeting_id, Meeting.State.TALLIED, since=[Meeting.State.CLOSED], by=by, now=now
+    )
+    try:
+        with transaction.atomic():
+            tally = Tally.objects.create(
+                meeting=meeting,
+                content={},
+                asked_by=request.asked_by,
+                counted_by=by,
+                counted_at=now,
+            )
+    except IntegrityError as error:
+        if "tally_opened_by_two" not in str(error):
+            raise
+        raise SamePerson from None
+    tally.content = recount(meeting_id, list_limit=LISTED)
+    tally.save(update_fields=["content"])
+    return tally
+
+
+@transaction.atomic
+def recount(meeting_id: int, *, list_limit: int | None = None) -> dict[str, Any]:
+    """The result from the votes as they stand (复核计票); NotClosed before the seal."""
+    if Meeting.objects.get(pk=meeting_id).polls_sealed_at is None:
+        raise NotClosed
+    agenda = read_agenda(meeting_id)
+    return result_of(agenda, count_votes(agenda, list_limit=list_limit))
+
+
+def note_attempt(meeting_id: int, *, by: str, now: datetime, what: str) -> None:
+    """Journal that somebody asked for figures before they may be known."""
+    journal.record(meeting_id, "secrecy.attempt", by=by, at=now, what=what)
+
+
+def _check_ready(meeting: Meeting) -> None:
+    if meeting.polls_sealed_at is None:
+        raise NotClosed
+    counts_minority = Motion.objects.filter(meeting=meeting).filter(
+        is_for_minority_count=True
+    ) | Motion.objects.filter(meeting=meeting, has_dual_threshold=True)
+    if counts_minority.exists() and not meeting.insiders_confirmed_by:
+        raise InsidersUnknown

@@ -98,7 +98,8 @@ FROM tally_special special CROSS JOIN generate_series(0, 7) number
 JOIN ballots_ballot ballot ON ballot.id = special.holder_id * 8 + number
 UNION ALL
 SELECT vote.holder_id, vote.share_class, date_trunc('milliseconds', vote.voted_at),
-       vote.seq, 1, vote.id, vote.channel, COALESCE(vote.declared, vote.shares),
+       vote.seq, 1, vote.id, vote.channel,
+       CASE WHEN special.kind = 'N' THEN vote.declared ELSE vote.shares END,
        CASE WHEN vote.effect = 'ADMITTED' THEN '{{}}'
             WHEN vote.invalid = '{{}}' THEN vote.choices
             ELSE (
@@ -109,7 +110,7 @@ SELECT vote.holder_id, vote.share_class, date_trunc('milliseconds', vote.voted_a
                 FROM jsonb_each(vote.choices)
             ) END,
        vote.channel = 'ONSITE' AND vote.effect <> 'LISTED'
-FROM ballots_othervote vote
+FROM ballots_othervote vote JOIN tally_special special USING (holder_id)
 WHERE vote.id >= {first} AND vote.id < {end} AND vote.effect <> 'NOTHING'
 """
 

@@ -14,7 +14,7 @@ from ballots import announcement
 from ballots.casting import cast_ballot
 from ballots.entitlement import read_entitlement
 from ballots.models import Tally
-from ballots.results import NotClosed, tally_meeting
+from ballots.opening import NotAsked, NotClosed, SamePerson, ask_for_tally, open_tally
 from meetings import lifecycle
 from meetings.agenda import read_agenda
 from meetings.models import Meeting, ShareClass
@@ -40,7 +40,8 @@ def vote(meeting, shares, one="FOR", two="FOR", three=None, *, share_class=0):
 
 def close_and_count(meeting):
     lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
-    return tally_meeting(meeting.pk, by="operator:1", now=timezone.now()).content
+    ask_for_tally(meeting.pk, by="operator:1", now=timezone.now())
+    return open_tally(meeting.pk, by="operator:2", now=timezone.now()).content
 
 
 def test_nothing_is_counted_before_the_polls_are_sealed():
@@ -48,8 +49,10 @@ def test_nothing_is_counted_before_the_polls_are_sealed():
     vote(meeting, 100)
 
     with pytest.raises(NotClosed):
-        tally_meeting(meeting.pk, by="operator:1", now=timezone.now())
-    with pytest.raises(CommandError, match="not sealed"):
+        ask_for_tally(meeting.pk, by="operator:1", now=timezone.now())
+    with pytest.raises(NotClosed):
+        open_tally(meeting.pk, by="operator:2", now=timezone.now())
+    with pytest.raises(CommandError, match="投票截止前"):
         call_command("tally", meeting.pk)
 
     assert not Tally.objects.exists()
@@ -196,9 +199,24 @@ def test_the_tally_is_taken_once():
     close_and_count(meeting)
 
     with pytest.raises(lifecycle.CannotAdvance):
-        tally_meeting(meeting.pk, by="operator:2", now=timezone.now())
+        open_tally(meeting.pk, by="operator:3", now=timezone.now())
 
     assert Tally.objects.count() == 1
+
+
+def test_whoever_asks_for_the_tally_cannot_open_it():
+    meeting = make_meeting()
+    lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
+    now = timezone.now()
+
+    with pytest.raises(NotAsked):
+        open_tally(meeting.pk, by="operator:1", now=now)
+    ask_for_tally(meeting.pk, by="operator:1", now=now)
+    with pytest.raises(SamePerson):
+        open_tally(meeting.pk, by="operator:1", now=now)
+
+    assert not Tally.objects.exists()
+    assert Meeting.objects.get().state == "CLOSED"
 
 
 def test_a_meeting_without_ballots_adopts_nothing():

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from ballots import announcement
 from ballots.models import Tally
-from ballots.opening import NotClosed, ask_for_tally, open_tally
+from ballots.opening import NotClosed, ask_for_tally, note_attempt, open_tally
 from meetings.agenda import read_agenda
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting
@@ -25,12 +25,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("meeting", type=int)
         parser.add_argument("--format", choices=["json", "csv", "xlsx"], default="json")
+        parser.add_argument("--by", default="command:operator", help="who asks for the tally")
+        parser.add_argument(
+            "--with", default="command:scrutineer", dest="scrutineer", help="who opens it"
+        )
         parser.add_argument("--out", type=Path, help="a file; standard output where it is left out")
 
     def handle(self, *, meeting: int, out: Path | None, **options: Any) -> None:
         if not Meeting.objects.filter(pk=meeting).exists():
             raise CommandError(f"There is no meeting {meeting}.")
-        tally = Tally.objects.filter(meeting_id=meeting).first() or self._count(meeting)
+        tally = Tally.objects.filter(meeting_id=meeting).first() or self._count(
+            meeting, by=options["by"], scrutineer=options["scrutineer"]
+        )
         agenda = read_agenda(meeting)
         if options["format"] == "json":
             document = json.dumps(tally.content, ensure_ascii=False, indent=2).encode() + b"\n"
@@ -43,12 +49,13 @@ class Command(BaseCommand):
         else:
             sys.stdout.buffer.write(document)
 
-    def _count(self, meeting: int) -> Tally:
+    def _count(self, meeting: int, *, by: str, scrutineer: str) -> Tally:
+        now = timezone.now()
         try:
-            return tally_meeting(meeting, by="system:command", now=timezone.now())
-        except NotClosed:
-            raise CommandError(
-                "The polls of this meeting are not sealed: no figures yet."
-            ) from None
+            ask_for_tally(meeting, by=by, now=now)
+            return open_tally(meeting, by=scrutineer, now=now)
+        except NotClosed as refusal:
+            note_attempt(meeting, by=by, now=now, what="tally")
+            raise CommandError(str(refusal)) from None
         except CannotAdvance as refusal:
             raise CommandError(str(refusal)) from None

@@ -22,7 +22,6 @@ from voting_portal.common import ids
 # Preferred shares are counted apart; these are added up as 普通股合计.
 ORDINARY_CLASSES = (ShareClass.Code.A, ShareClass.Code.B, ShareClass.Code.SVR)
 SMALL_MARKET_VALUE = 500_000  # yuan; below it 市值50万以下
-ORDER = "at, seq, source, id"  # first vote prevails (D4): time to the millisecond, then number
 TABLES = ("tally_special", "tally_recused", "tally_vote", "tally_effective")
 
 
@@ -176,14 +175,13 @@ EXCLUDED = """
 SELECT holder_id, share_class, key AS motion, shares,
        CASE WHEN kind = 'V' THEN 'VOTELESS' ELSE 'RECUSED' END AS reason
 FROM tally_effective, jsonb_object_keys(choices) key
-WHERE kind = 'V' OR key = ANY (recused)
+WHERE (kind = 'V' OR recused <> '{{}}') AND (kind = 'V' OR key = ANY (recused))
 ORDER BY holder_id, share_class
 """
 
 ABSENT = """
-DELETE FROM tally_effective WHERE kind = 'V' OR NOT (
-    is_admitted OR EXISTS (SELECT FROM jsonb_each(choices) WHERE value <> 'null')
-)
+DELETE FROM tally_effective
+WHERE kind = 'V' OR NOT (is_admitted OR jsonb_path_exists(choices, '$.* ? (@ != null)'))
 """
 
 MARK_RECUSED = """
@@ -193,16 +191,22 @@ WHERE recused <> '{{}}'
 """
 
 SUPERSEDED = """
-SELECT channel, seq, motion FROM (
-    SELECT channel, seq, key AS motion,
-           row_number() OVER (PARTITION BY holder_id, share_class, key
-                              ORDER BY at, seq, source, id) AS nth
-    FROM tally_vote JOIN (SELECT holder_id, share_class FROM tally_vote
-                          GROUP BY holder_id, share_class HAVING count(*) > 1) several
-         USING (holder_id, share_class), jsonb_object_keys(places) key
-) part
-WHERE nth > 1
-ORDER BY seq, channel, array_position({motions}::text[], motion) LIMIT {limit}
+WITH beaten AS (
+    SELECT vote.* FROM tally_vote vote
+    WHERE EXISTS (
+        SELECT FROM tally_vote before, jsonb_object_keys(vote.places) key
+        WHERE (before.holder_id, before.share_class) = (vote.holder_id, vote.share_class)
+          AND (before.at, before.seq, before.source, before.id)
+              < (vote.at, vote.seq, vote.source, vote.id) AND before.places ? key)
+    ORDER BY seq, channel, id LIMIT {limit}
+)
+SELECT channel, seq, key AS motion FROM beaten, jsonb_object_keys(places) key
+WHERE EXISTS (
+    SELECT FROM tally_vote before
+    WHERE (before.holder_id, before.share_class) = (beaten.holder_id, beaten.share_class)
+      AND (before.at, before.seq, before.source, before.id)
+          < (beaten.at, beaten.seq, beaten.source, beaten.id) AND before.places ? key)
+ORDER BY seq, channel, beaten.id, array_position({motions}::text[], key) LIMIT {limit}
 """
 
 INVALID = """
@@ -275,7 +279,7 @@ class Votes:
         occupies = sql.Literal(self.agenda.invalid_occupies_slot)
         self._run(VOTES, invalid_occupies_slot=occupies)
         self._run("CREATE INDEX ON tally_vote (holder_id, share_class)")
-        self._run("ANALYZE tally_vote")
+        self._run("ANALYZE tally_vote (holder_id, share_class)")
 
     def _let_the_first_prevail(self) -> None:
         """Per holder and class, the first vote on each motion or group (D1, D3, D4).
@@ -307,7 +311,6 @@ class Votes:
         """
         self._run(ABSENT)
         self._run(MARK_RECUSED)
-        self._run("ANALYZE tally_effective")
 
     def superseded(self, limit: int | None) -> list[dict[str, Any]]:
         """Parts of votes that an earlier vote beat, by number, then agenda."""

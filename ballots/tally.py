@@ -1,8 +1,8 @@
 """The tally (计票): votes by motion, class and opinion, added up by PostgreSQL in whole numbers.
 
-Holders with one ballot and nothing to consider are added up as they stand, in one pass; the others
-as effective.py sorted them out; nominees by the shares that they split. What the sums mean is
-results.py.
+All ballots of ours are added up as they stand, in one pass; those of special holders are taken out
+of the sums again, and added as effective.py sorted them out, nominees by the shares that they
+split. What the sums mean is results.py.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Opinions:
 class Body:
     """Present holders who are the same for every count: class, minority or not, segment.
 
-    `shares` are theirs, opinions in shares, candidates' votes as they were given.
+    `shares` are theirs, opinions in shares, candidates' votes as they were given. A body of ballots
+    that are taken out again is negative.
     """
 
     share_class: str
@@ -88,9 +89,9 @@ def count_votes(agenda: Agenda, *, list_limit: int | None = None) -> Counts:
             Excluded(row["holder_id"], code[row["share_class"]], row["shares"], row["reason"])
         )
     votes.leave_the_present()
-    for name, build in (("plain", _Plain), ("special", _Special), ("nominees", _Split)):
-        query = build(agenda, not_small=votes.bounds.not_small)
-        counts.bodies += [_body(agenda, code, row) for row in rows_of(query.statement(name))]
+    for sums in (_Plain, _TakenOut, _Special, _Split):
+        query = sums(agenda, not_small=votes.bounds.not_small).statement()
+        counts.bodies += [_body(agenda, code, row, sign=sums.sign) for row in rows_of(query)]
     counts.holders = _heads(agenda, counts)
     counts.superseded = votes.superseded(list_limit)
     for row in votes.invalid(list_limit):
@@ -99,13 +100,16 @@ def count_votes(agenda: Agenda, *, list_limit: int | None = None) -> Counts:
 
 
 class _Plain:
-    """The sums of ballots of holders with nothing to consider: minority holders below 1 %."""
+    """The sums of all ballots of ours, as if every holder had nothing else to consider: minority
+    holders below 1 %. This is the one pass over everything, and PostgreSQL spreads it over its
+    workers, which it does not where a temporary table is asked; so special holders' ballots are
+    taken out of the sums again."""
 
+    sign = 1
     source = sql.SQL(
         "SELECT share_class, shares, choices, true AS is_minority,"
         " CASE WHEN shares < {not_small} THEN 'lt1_small' ELSE 'lt1_large' END AS segment"
-        " FROM ballots_ballot ballot WHERE id >= {first} AND id < {end} AND NOT EXISTS"
-        " (SELECT FROM tally_special special WHERE special.holder_id = ballot.holder_id)"
+        " FROM ballots_ballot WHERE id >= {first} AND id < {end}"
     )
 
     def __init__(self, agenda: Agenda, *, not_small: int) -> None:
@@ -113,7 +117,7 @@ class _Plain:
         self.motions = [motion for motion in agenda.motions if not motion.is_heading]
         self.not_small = not_small
 
-    def statement(self, _name: str) -> sql.Composable:
+    def statement(self) -> sql.Composable:
         """One row a body: heads, shares, and a column a question asked of the choices."""
         first, end = ids.ballot_range(self.agenda.meeting_id)
         columns: list[sql.Composable] = []
@@ -163,6 +167,17 @@ class _Plain:
         )
 
 
+class _TakenOut(_Plain):
+    """The same sums of special holders' ballots alone."""
+
+    sign = -1
+    source = sql.SQL(
+        "SELECT share_class, shares, places AS choices, true AS is_minority,"
+        " CASE WHEN shares < {not_small} THEN 'lt1_small' ELSE 'lt1_large' END AS segment"
+        " FROM tally_vote WHERE source = 0"
+    )
+
+
 class _Special(_Plain):
     """The sums of holders who were looked at one by one; recused ones leave a motion's base."""
 
@@ -191,24 +206,29 @@ class _Split(_Special):
         return super().sum_where(choice, value, name)
 
 
-def _body(agenda: Agenda, code: Mapping[int, str], row: Mapping[str, Any]) -> Body:
-    share_class, shares = code[row["share_class"]], int(row["shares"])
+def _body(
+    agenda: Agenda, code: Mapping[int, str], row: Mapping[str, Any], *, sign: int
+) -> Body:
+    def figure(name: str) -> int:
+        return sign * int(row.get(name, 0))
+
+    share_class, shares = code[row["share_class"]], figure("shares")
     entitled = [m for m in agenda.motions if not m.is_heading and share_class in m.share_classes]
     return Body(
         share_class=share_class,
         is_minority=row["is_minority"],
         segment=row["segment"],
-        holders=row["holders"],
+        holders=figure("holders"),
         shares=shares,
         opinions={
             motion.number: Opinions(
-                present=shares - int(row.get(f"{motion.number} RECUSED", 0)),
-                for_=int(row.get(f"{motion.number} FOR", 0)),
-                against=int(row.get(f"{motion.number} AGAINST", 0)),
+                present=shares - figure(f"{motion.number} RECUSED"),
+                for_=figure(f"{motion.number} FOR"),
+                against=figure(f"{motion.number} AGAINST"),
             )
             for motion in entitled
         },
-        candidates={c.number: int(row[c.number]) for motion in entitled for c in motion.candidates},
+        candidates={c.number: figure(c.number) for motion in entitled for c in motion.candidates},
     )
 
 

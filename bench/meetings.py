@@ -8,6 +8,7 @@ from datetime import timedelta
 from django.db import connection
 from django.utils import timezone
 
+from ballots.models import OtherVote
 from meetings import live
 from meetings.models import Issuer, Meeting, Motion, ShareClass
 from meetings.preparing import prepare_meeting
@@ -38,6 +39,18 @@ FROM meetings_holder holder,
       GROUP BY variant) paper
 WHERE holder.id >= %(meeting)s::bigint << 28 AND holder.id < (%(meeting)s::bigint + 1) << 28
   AND paper.variant = holder.id %% 97
+"""
+
+OTHER_VOTES = """
+INSERT INTO ballots_othervote
+    (id, vote_import_id, channel, holder_id, account_masked, share_class, shares, choices, invalid,
+     reasons, effect, voted_at, seq, "row")
+SELECT holder.id, 0, 'TRADING', holder.id, 'A*****0001', 0, holder.shares[1],
+       jsonb_build_object('1.00', 'AGAINST', '2.00', 'FOR', '3.00', 'FOR'), '{}',
+       '{}', 'COUNTS', now() - interval '10 minutes' * (holder.id %% 2), holder.id, 1
+FROM meetings_holder holder
+WHERE holder.id >= %(meeting)s::bigint << 28 AND holder.id < (%(meeting)s::bigint + 1) << 28
+  AND holder.id %% %(every)s = 0
 """
 
 
@@ -73,6 +86,16 @@ def cast_all(meeting: Meeting) -> None:
     """A ballot of every holder, in 97 different patterns."""
     _run(BALLOTS, meeting=meeting.pk, motions=MOTIONS)
     _run("ANALYZE ballots_ballot")
+
+
+def vote_elsewhere(meeting: Meeting, *, every: int) -> int:
+    """Every so many holders voted on three motions at the trading terminal, half of them first; and
+    every count of the rules is asked for. How many they are."""
+    meeting.motions.update(is_for_minority_count=True, is_dividend=True)
+    Meeting.objects.filter(pk=meeting.pk).update(closing_price=10)
+    _run(OTHER_VOTES, meeting=meeting.pk, every=every)
+    _run("ANALYZE ballots_othervote")
+    return OtherVote.objects.of_meeting(meeting.pk).count()
 
 
 def _run(statement: str, **values: int) -> None:

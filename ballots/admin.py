@@ -1,25 +1,111 @@
-"""What the ballots add to the admin: the step that takes the tally."""
+"""What the ballots add to the admin: votes of other channels, and the tally by two people.
+
+There is no list of ballots here, and no figure of them: before the tally is open nobody sees one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
+from django import forms
+from django.contrib import admin
+from django.contrib.admin import AdminSite
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ballots.opening import ask_for_tally, open_tally
-from meetings.admin.steps import STEPS, Step
+from ballots.importing import BadVoteFile, CannotImport, import_votes
+from ballots.models import Channel, VoteImport
+from ballots.opening import NotClosed, ask_for_tally, note_attempt, open_tally
+from meetings.admin.steps import LINKS, STEPS, Link, Step
 from meetings.models import Meeting
+from voting_portal.admin import OperatorAdmin
+
+SHOWN_FAULTS = 100
+Verb = Callable[[int, str, datetime], object]
 
 
-def _ask(meeting: int, by: str, now: datetime) -> object:
-    return ask_for_tally(meeting, by=by, now=now)
+def _journalled(name: str, verb: Callable[..., object]) -> Verb:
+    """The step, and a line in the journal when it was tried before the close."""
+
+    def step(meeting: int, by: str, now: datetime) -> object:
+        try:
+            return verb(meeting, by=by, now=now)
+        except NotClosed:
+            note_attempt(meeting, by=by, now=now, what=name)
+            raise
+
+    return step
 
 
-def _open(meeting: int, by: str, now: datetime) -> object:
-    return open_tally(meeting, by=by, now=now)
+class VoteFileForm(forms.Form):
+    channel = forms.ChoiceField(label=_("渠道"), choices=Channel)
+    file = forms.FileField(label=_("投票文件"), help_text=_("CSV、TXT(制表符)或XLSX"))
 
 
-STEPS[4:4] = [
-    Step("ask-tally", _("申请计票"), (Meeting.State.CLOSED,), _ask),
-    Step("open-tally", _("启封计票(须另一人)"), (Meeting.State.CLOSED,), _open),
+def upload_votes(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpResponse:
+    """Take in a file of votes of another channel, whole or not at all."""
+    meeting = Meeting.objects.select_related("issuer").filter(pk=meeting_id).first()
+    if meeting is None:
+        raise Http404
+    form = VoteFileForm(request.POST or None, request.FILES or None)
+    context = {**site.each_context(request), "form": form, "meeting": meeting}
+    if request.method == "POST" and form.is_valid():
+        file = form.cleaned_data["file"]
+        try:
+            vote_import = import_votes(
+                meeting_id,
+                file,
+                file_name=file.name,
+                channel=Channel(form.cleaned_data["channel"]),
+                by=request.user.actor,  # type: ignore[union-attr]
+                now=timezone.now(),
+            )
+        except CannotImport as refusal:
+            form.add_error(None, str(refusal))
+            if isinstance(refusal, BadVoteFile):
+                context["faults"] = refusal.faults.kept[:SHOWN_FAULTS]
+        else:
+            return redirect("admin:ballots_voteimport_change", vote_import.pk)
+    status = 422 if form.errors else 200
+    return render(request, "admin/ballots/voteimport/upload.html", context, status=status)
+
+
+@admin.register(VoteImport)
+class VoteImportAdmin(OperatorAdmin):
+    list_display = ("meeting", "channel", "file_name", "votes", "flagged", "imported_at")
+    list_filter = ("channel",)
+    list_select_related = ("meeting__issuer",)
+    search_fields = ("meeting__issuer__security_code", "file_name", "sha256")
+    ordering = ("-id",)
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path(
+                "meeting/<int:meeting_id>/",
+                self.admin_site.admin_view(upload_votes),
+                {"site": self.admin_site},
+                name="vote-import",
+            ),
+            *super().get_urls(),
+        ]
+
+
+STEPS[5:5] = [
+    Step(
+        "ask-tally",
+        _("申请计票"),
+        (Meeting.State.CLOSED,),
+        _journalled("ask-tally", ask_for_tally),
+    ),
+    Step(
+        "open-tally",
+        _("启封计票(须另一人)"),
+        (Meeting.State.CLOSED,),
+        _journalled("open-tally", open_tally),
+    ),
 ]
+LINKS.append(Link(_("导入其他渠道投票"), (Meeting.State.CLOSED,), "admin:vote-import"))

@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -20,6 +21,7 @@ from django.views.decorators.http import require_safe
 from ballots import announcement
 from ballots.charts import opinion_bar
 from ballots.models import Tally
+from ballots.opening import note_attempt
 from identity.models import User
 from meetings import journal
 from meetings.agenda import read_agenda
@@ -94,6 +96,9 @@ def meeting_page(request: HttpRequest, user: User, meeting: int) -> HttpResponse
 @secretary_required
 def download(_request: HttpRequest, user: User, meeting: int, form: str) -> HttpResponse:
     subject = own_meeting(user, meeting)
+    if subject.polls_sealed_at is None:
+        note_attempt(subject.pk, by=user.actor, now=timezone.now(), what="result.download")
+        raise PermissionDenied
     tally = Tally.objects.filter(meeting=subject).first()
     if tally is None or form not in FORMATS:
         raise Http404

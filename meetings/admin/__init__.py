@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from meetings.admin import agenda, journal, register
+from meetings.admin import agenda, journal, lists, register
 
-__all__ = ["agenda", "journal", "register"]
+__all__ = ["agenda", "journal", "lists", "register"]

@@ -18,9 +18,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from meetings.admin.register import upload_register
-from meetings.admin.steps import steps_of, take_step
-from meetings.models import Document, Issuer, Meeting, Motion, Recusal, ShareClass
-from meetings.preparing import candidate_names, name_candidates, prepare_meeting, recuse
+from meetings.admin.steps import links_of, steps_of, take_step
+from meetings.models import Document, Issuer, Meeting, Motion, ShareClass
+from meetings.preparing import candidate_names, name_candidates, prepare_meeting
 from voting_portal.admin import OperatorAdmin
 
 EDITABLE = (Meeting.State.DRAFT, Meeting.State.REGISTER_LOADED)
@@ -85,7 +85,21 @@ class MotionForm(forms.ModelForm[Motion]):
 
     class Meta:
         model = Motion
-        fields = ("group", "item", "kind", "threshold", "title", "seats", "share_classes")
+        fields = (
+            "group",
+            "item",
+            "kind",
+            "threshold",
+            "title",
+            "seats",
+            "share_classes",
+            "is_for_minority_count",
+            "is_dividend",
+            "exclusive_group",
+            "has_dual_threshold",
+            "has_class_threshold",
+            "is_one_share_one_vote",
+        )
         widgets = {"title": forms.Textarea(attrs={"rows": 3, "cols": 40})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -176,7 +190,17 @@ class MeetingAdmin(OperatorAdmin):
             _("日期与投票时段"),
             {"fields": (("record_date", "meeting_date"), ("polls_open_at", "polls_close_at"))},
         ),
-        (_("计票规则"), {"fields": (("ordinary_threshold", "pct_policy"), "notice_url")}),
+        (
+            _("计票规则"),
+            {
+                "fields": (
+                    ("ordinary_threshold", "election_threshold", "pct_policy"),
+                    ("invalid_occupies_slot", "exclusive_policy"),
+                    ("onsite_vote_start", "closing_price"),
+                    "notice_url",
+                )
+            },
+        ),
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -210,6 +234,7 @@ class MeetingAdmin(OperatorAdmin):
             extra_context = {
                 **(extra_context or {}),
                 "steps": steps_of(meeting),
+                "links": links_of(meeting),
                 "registers": meeting.registers.order_by("-version"),
                 "journal": meeting.journal.order_by("-id")[:20],
                 "takes_register": meeting.state in (*EDITABLE, Meeting.State.MOTIONS_CONFIRMED),
@@ -229,47 +254,6 @@ class MeetingAdmin(OperatorAdmin):
             for motion_form in formset.forms:
                 if motion_form.instance.pk and hasattr(motion_form, "names"):
                     name_candidates(motion_form.instance, motion_form.names)
-
-
-class RecusalForm(forms.ModelForm[Recusal]):
-    account = forms.RegexField(r"^([ABDEF]\d{9}|C[19]\d{8})$", label=_("证券账户"), required=True)
-
-    class Meta:
-        model = Recusal
-        fields = ("motion", "name")
-
-
-@admin.register(Recusal)
-class RecusalAdmin(OperatorAdmin):
-    """Related holders who must not vote; only the masked account is ever shown again."""
-
-    form = RecusalForm
-    list_display = ("motion", "name", "account_masked", "is_found")
-    list_select_related = ("motion",)
-    raw_id_fields = ("motion",)
-    search_fields = ("motion__meeting__issuer__security_code", "name")
-    ordering = ("motion", "id")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    @admin.display(description=_("证券账户"))
-    def account(self, recusal: Recusal) -> str:
-        return recusal.account_masked
-
-    @admin.display(description=_("名册中已找到"), boolean=True)
-    def is_found(self, recusal: Recusal) -> bool:
-        return recusal.holder_id is not None
-
-    def save_model(self, request: HttpRequest, obj: Recusal, form: Any, _change: bool) -> None:
-        made = recuse(
-            obj.motion,
-            account=form.cleaned_data["account"],
-            name=obj.name,
-            by=request.user.actor,  # type: ignore[union-attr]
-            now=timezone.now(),
-        )
-        obj.pk = made.pk
 
 
 @admin.register(Motion)

@@ -1,6 +1,6 @@
 """The next step of a meeting as a button: what may be done in which state, and by which verb.
 
-Apps above this one add theirs, e.g. the tally.
+Apps above this one add theirs, e.g. the tally, and links to pages of their own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 
 from meetings import lifecycle
 from meetings.models import Meeting
+from meetings.preparing import confirm_insiders
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,6 +38,15 @@ class Step:
     verb: Callable[[int, str, datetime], object]
     is_for_rehearsals_only: bool = False
     is_grave: bool = False
+
+
+@dataclass(frozen=True)
+class Link:
+    """A way to a page about the meeting, shown while it is in one of `states`."""
+
+    label: StrOrPromise
+    states: tuple[Meeting.State, ...]
+    page: str  # name of its address, which takes the meeting
 
 
 def _ignoring_now(verb: Callable[..., object]) -> Callable[[int, str, datetime], object]:
@@ -69,6 +79,12 @@ STEPS: list[Step] = [
         _ignoring_now(lifecycle.close_rehearsal_early),
         is_for_rehearsals_only=True,
     ),
+    Step(
+        "confirm-insiders",
+        _("确认董监高和一致行动人名单"),
+        (State.MOTIONS_CONFIRMED, State.INVITED, State.OPEN, State.CLOSED),
+        _verb(confirm_insiders),
+    ),
     Step("certify", _("确认结果"), (State.TALLIED,), _verb(lifecycle.certify)),
     Step("publish", _("公布结果"), (State.CERTIFIED,), _verb(lifecycle.publish)),
     Step(
@@ -86,6 +102,13 @@ STEPS: list[Step] = [
         is_grave=True,
     ),
 ]
+
+
+LINKS: list[Link] = []
+
+
+def links_of(meeting: Meeting) -> list[Link]:
+    return [link for link in LINKS if meeting.state in link.states]
 
 
 def steps_of(meeting: Meeting) -> list[Step]:

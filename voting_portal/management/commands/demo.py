@@ -100,7 +100,7 @@ class Command(BaseCommand):
         self._say(
             f"{line}\nSign-in links work once. Ctrl-C stops everything.\n"
             f"Staff: http://127.0.0.1:{settings.PORT}/admin/meetings/meeting/{meeting.pk}/change/ "
-            "has 提前截止 (close now) and 计票 (tally)."
+            "has 提前截止 (close now); 申请计票 and, by another operator, 启封计票 (tally)."
         )
 
     def _say(self, text: str) -> None:

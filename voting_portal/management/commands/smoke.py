@@ -88,9 +88,11 @@ class Command(BaseCommand):
         secretary = _signed_in(people.secretary)
         page = f"{settings.PUBLIC_URL}/secretary/{meeting.pk}/"
         _expect("result.csv" not in secretary.get(page).text, "no result before the tally")
-        operator = _signed_in(people.operator)
-        admin = operator.get(f"{settings.PUBLIC_URL}/admin/meetings/meeting/{meeting.pk}/change/")
-        operator.submit(admin, admin.form("/step/tally/"))
+        for person, step in ((people.operator, "ask-tally"), (people.checker, "open-tally")):
+            browser = _signed_in(person)
+            url = f"{settings.PUBLIC_URL}/admin/meetings/meeting/{meeting.pk}/change/"
+            admin = browser.get(url)
+            browser.submit(admin, admin.form(f"/step/{step}/"))
         _expect("result.csv" in secretary.get(page).text, "the secretary sees the result")
         text = secretary.download(f"{page}result.csv").decode("utf-8-sig")
         votes = next(row[4] for row in csv.reader(io.StringIO(text)) if row[:1] == ["1.00"])

@@ -19,8 +19,10 @@ from ballots.entitlement import Entitlement
 from ballots.models import Ballot, Opinion
 from ballots.rules import BadBallot, Choices, Fault, available_votes, check_choices
 from meetings.agenda import Agenda, CandidatePaper, ClassPaper, MotionPaper
+from meetings.models import Holder
 
-MOST_DIGITS = 15
+MOST_DIGITS = 18
+DECLARED = "declared"  # the field of the shares that a nominee was entrusted with
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,28 @@ class CandidateLine:
 
 
 @dataclass(frozen=True)
+class SplitLine:
+    """A nominee's shares for one opinion, as the field was filled in."""
+
+    motion: str
+    opinion: Opinion
+    text: str
+
+    @property
+    def name(self) -> str:
+        return split_field(self.motion, self.opinion)
+
+    @property
+    def label(self) -> str:
+        return str(self.opinion.label)
+
+    @property
+    def shares(self) -> int | None:
+        """The shares given, 0 for a blank field, None when it is not a whole number."""
+        return _whole_number(self.text)
+
+
+@dataclass(frozen=True)
 class Line:
     """One motion on the paper with what was filled in and what is wrong with it."""
 
@@ -48,6 +72,8 @@ class Line:
     is_recused: bool
     opinion: str  # blank, or one of Opinion
     candidates: tuple[CandidateLine, ...]
+    split: tuple[SplitLine, ...]  # a nominee's, in the place of an opinion
+    each: int  # votes a share has on this motion
     available: int  # votes, of a cumulative motion
     faults: tuple[Fault, ...]
 
@@ -106,7 +132,8 @@ class Paper:
         self.entitlement, self.agenda, self.share_class = entitlement, agenda, share_class
         self.shares = entitlement.holder.shares_of(share_class.number)
         self.motions = agenda.votable(share_class)
-        names = set(_fields(self.motions))
+        self.is_nominee = entitlement.holder.kind == Holder.Kind.NOMINEE
+        names = set(_fields(self.motions, is_nominee=self.is_nominee))
         self.data = {name: value for name, value in (data or {}).items() if name in names}
         self.faults = tuple(faults)
 
@@ -117,6 +144,9 @@ class Paper:
         for number, choice in ballot.choices.items():
             if isinstance(choice, str):
                 data[motion_field(number)] = choice
+            elif choice.keys() <= set(Opinion.values):
+                data |= {split_field(number, name): str(n) for name, n in choice.items()}
+                data[DECLARED] = str(ballot.shares)
             else:
                 data |= {candidate_field(name): str(votes) for name, votes in choice.items()}
         share_class = agenda.share_classes[ballot.share_class]
@@ -146,8 +176,24 @@ class Paper:
 
     @property
     def plain(self) -> list[Line]:
-        """The lines that 全部同意 fills."""
+        """The lines that 全部同意 fills; a nominee fills each in by itself."""
+        if self.is_nominee:
+            return []
         return [line for line in self.lines if not line.is_recused and not line.candidates]
+
+    @property
+    def declared_text(self) -> str:
+        return self.data.get(DECLARED, "")
+
+    @property
+    def declared(self) -> int | None:
+        """The shares that a nominee declares; None where it says none, or for anybody else."""
+        return _whole_number(self.declared_text) if self.declared_text else None
+
+    @property
+    def speaks_for(self) -> int:
+        """The shares that this paper votes with."""
+        return (self.declared or 0) if self.is_nominee else self.shares
 
     @property
     def fields(self) -> list[tuple[str, str]]:
@@ -173,6 +219,13 @@ class Paper:
                     words = {"number": line.motion.number}
                     message = _("议案%(number)s的票数须为不带小数的数字。") % words
                     faults.append(Fault(line.motion.number, "INCOMPLETE", message))
+            elif line.split and not line.is_recused:
+                shares = {part.opinion.value: part.shares for part in line.split}
+                choices[line.motion.number] = {n: v or 0 for n, v in shares.items()}
+                if None in shares.values():
+                    words = {"number": line.motion.number}
+                    message = _("议案%(number)s的股数须为不带小数的数字。") % words
+                    faults.append(Fault(line.motion.number, "INCOMPLETE", message))
             elif line.opinion:
                 choices[line.motion.number] = line.opinion
         try:
@@ -182,6 +235,8 @@ class Paper:
                 votes_per_share=self.share_class.votes_per_share,
                 recused=self.entitlement.recused,
                 choices=choices,
+                is_nominee=self.is_nominee,
+                declared=self.declared,
             )
         except BadBallot as refusal:
             faults.extend(refusal.faults)
@@ -240,7 +295,8 @@ class Paper:
     def _line(self, motion: MotionPaper) -> Line:
         is_recused = motion.number in self.entitlement.recused
         opinion = self.data.get(motion_field(motion.number), "")
-        votes = self.shares * self.share_class.votes_per_share
+        each = self.share_class.votes_per_share
+        is_split = self.is_nominee and not motion.is_cumulative
         return Line(
             motion=motion,
             is_recused=is_recused,
@@ -249,7 +305,12 @@ class Paper:
                 CandidateLine(c, "" if is_recused else self.data.get(candidate_field(c.number), ""))
                 for c in motion.candidates
             ),
-            available=available_votes(motion, votes),
+            split=tuple(
+                SplitLine(motion.number, o, self.data.get(split_field(motion.number, o), ""))
+                for o in (Opinion if is_split else ())
+            ),
+            each=motion.multiple(each),
+            available=available_votes(motion, shares=self.speaks_for, votes_per_share=each),
             faults=tuple(fault for fault in self.faults if fault.motion == motion.number),
         )
 
@@ -270,9 +331,17 @@ def candidate_field(number: str) -> str:
     return f"c-{number}"
 
 
-def _fields(motions: Iterable[MotionPaper]) -> Iterator[str]:
+def split_field(number: str, opinion: str) -> str:
+    return f"s-{number}-{opinion}"
+
+
+def _fields(motions: Iterable[MotionPaper], *, is_nominee: bool) -> Iterator[str]:
+    if is_nominee:
+        yield DECLARED
     for motion in motions:
-        if not motion.is_cumulative:
+        if is_nominee and not motion.is_cumulative:
+            yield from (split_field(motion.number, opinion) for opinion in Opinion.values)
+        elif not motion.is_cumulative:
             yield motion_field(motion.number)
         yield from (candidate_field(candidate.number) for candidate in motion.candidates)
 

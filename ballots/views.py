@@ -132,6 +132,7 @@ def cast(request: VoterRequest, paper: Paper) -> HttpResponseBase:
             share_class=paper.share_class.number,
             choices=paper.choices(),
             level=request.voter.level,
+            declared=paper.declared,
         )
     except AlreadyCast:
         pass

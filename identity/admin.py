@@ -1,16 +1,25 @@
-"""Users in the admin: for superusers only."""
+"""Users in the admin, for superusers only, and nominees' entries, for every operator."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin import AdminSite
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from identity.models import User
+from identity.institutions import CannotOpenEntry, open_entry
+from identity.models import InstitutionEntry, User
+from meetings.admin.steps import LINKS, Link
+from meetings.models import Meeting
+from voting_portal.admin import OperatorAdmin
 
 if TYPE_CHECKING:
     BaseUserAdmin = DjangoUserAdmin[User]
@@ -53,6 +62,62 @@ class UserAdmin(BaseUserAdmin):
 
     def has_delete_permission(self, _request: HttpRequest, _obj: User | None = None) -> bool:
         return False  # the journal names users by number: they are deactivated, not deleted
+
+
+class EntryForm(forms.Form):
+    account = forms.RegexField(r"^([ABDEF]\d{9}|C[19]\d{8})$", label=_("名义持有人的证券账户"))
+
+
+def open_entry_page(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpResponse:
+    """Open a nominee's way in and show its address, this once."""
+    meeting = Meeting.objects.select_related("issuer").filter(pk=meeting_id).first()
+    if meeting is None:
+        raise Http404
+    form = EntryForm(request.POST or None)
+    context = {**site.each_context(request), "form": form, "meeting": meeting}
+    if request.method == "POST" and form.is_valid():
+        try:
+            context["address"] = open_entry(
+                meeting_id,
+                account=form.cleaned_data["account"],
+                by=request.user.actor,  # type: ignore[union-attr]
+                now=timezone.now(),
+            )
+        except CannotOpenEntry as refusal:
+            form.add_error("account", str(refusal))
+    status = 422 if form.errors else 200
+    response = render(request, "admin/identity/institutionentry/open.html", context, status=status)
+    response["Cache-Control"] = "no-store, private"
+    return response
+
+
+@admin.register(InstitutionEntry)
+class InstitutionEntryAdmin(OperatorAdmin):
+    """Entries as they were opened; whether one was used is not shown, because that would tell who votes."""
+
+    list_display = ("account_masked", "issued_by", "issued_at", "expires_at")
+    fields = list_display
+    ordering = ("-id",)
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path(
+                "meeting/<int:meeting_id>/",
+                self.admin_site.admin_view(open_entry_page),
+                {"site": self.admin_site},
+                name="institution-entry",
+            ),
+            *super().get_urls(),
+        ]
+
+
+LINKS.append(
+    Link(
+        _("开通机构入口"),
+        (Meeting.State.INVITED, Meeting.State.OPEN),
+        "admin:institution-entry",
+    )
+)
 
 
 def _is_superuser(request: HttpRequest) -> bool:

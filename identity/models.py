@@ -51,6 +51,26 @@ class StaffPass(models.Model):
         return f"pass of {self.user}"
 
 
+class InstitutionEntry(models.Model):
+    """A nominee's way in (机构入口): opened by staff, works once; only its hash is kept."""
+
+    holder = models.ForeignKey(Holder, models.DO_NOTHING, db_constraint=False, related_name="+")
+    generation = models.PositiveSmallIntegerField()
+    secret_hash = models.BinaryField(max_length=32, unique=True)
+    account_masked = models.CharField(_("证券账户"), max_length=10)
+    issued_by = models.CharField(_("开通人"), max_length=60)
+    issued_at = models.DateTimeField(_("开通时间"))
+    expires_at = models.DateTimeField(_("有效期至"))
+    used_at = models.DateTimeField(_("使用时间"), null=True)
+
+    class Meta:
+        verbose_name = _("机构入口")
+        verbose_name_plural = _("机构入口")
+
+    def __str__(self) -> str:
+        return self.account_masked
+
+
 class Challenge(models.Model):
     """A one-time code sent to a holder's registered phone (身份核验), bound to one browser."""
 

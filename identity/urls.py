@@ -10,6 +10,7 @@ app_name = "identity"
 urlpatterns = [
     path("start", views.start, name="start"),
     path("m/<int:meeting>/code", views.code, name="code"),
+    path("institution/<str:secret>", views.institution, name="institution"),
     path("m/<int:meeting>/leave", views.leave, name="leave"),
     path("preferences", preferences.prefer, name="prefer"),
     path("staff/", staff_views.home, name="staff-home"),

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from identity import challenges, limits
+from identity import challenges, institutions, limits
 from identity.challenges import CannotVerify
 from identity.links import Link
 from identity.voters import (
@@ -33,6 +33,7 @@ from identity.voters import (
 from meetings import live
 from meetings.agenda import Agenda
 from meetings.models import Holder
+from voting_portal.common import ids
 from voting_portal.common.http import page_context, see_other
 
 
@@ -88,6 +89,25 @@ def code(request: VoterRequest, meeting: int) -> HttpResponseBase:
     response = see_other("ballots:ballot", meeting)
     keep(response, verified(voter, level=1, now=timezone.now()))
     return response
+
+
+@login_not_required
+def institution(request: HttpRequest, secret: str) -> HttpResponseBase:
+    """A nominee's own address: shows a button, and pressing it begins a verified session."""
+    now = timezone.now()
+    try:
+        if request.method == "POST" and not is_cross_site(request):
+            link = institutions.use_entry(secret, now=now)
+            response: HttpResponseBase = see_other("ballots:ballot", link.meeting_id)
+            keep(response, verified(begin(link, now=now), level=1, now=now))
+            return private(response)
+        entry = institutions.read_entry(secret, now=now)
+    except institutions.EntryOver:
+        return private(render(request, "identity/bad_link.html", status=404))
+    context = {"entry": entry, "agenda": live.agenda(ids.meeting_of(entry.holder_id))}
+    response = render(request, "identity/institution.html", context)
+    response["Referrer-Policy"] = "strict-origin"  # the address is a secret
+    return private(response)
 
 
 @login_not_required

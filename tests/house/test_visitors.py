@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
-from ballots.results import tally_meeting
+from ballots.opening import ask_for_tally, open_tally
 from tests.factories import make_issuer, make_meeting, make_operator, make_secretary
 
 VISITORS = ("anonymous", "stranger", "secretary", "operator")
@@ -53,6 +53,7 @@ TABLE = {
     "ballots:confirmation": everybody(GET, "/m/{meeting}/confirmation", 302),
     "identity:start": everybody(GET, "/start", 200),
     "identity:code": everybody(POST, "/m/{meeting}/code", 302),
+    "identity:institution": everybody(GET, "/institution/wrong", 404),
     "identity:leave": everybody(POST, "/m/{meeting}/leave", 303),
     "identity:prefer": everybody(POST, "/preferences", 303),
     "identity:staff-home": Row(GET, "/staff/", 302, 303, 303, 303),
@@ -115,7 +116,8 @@ def visitors(db):
     issuer, other = make_issuer(), make_issuer()
     now = timezone.now()
     meeting = make_meeting(issuer=issuer, state="CLOSED", polls_sealed_at=now)
-    tally_meeting(meeting.pk, by="operator:1", now=now)
+    ask_for_tally(meeting.pk, by="operator:1", now=now)
+    open_tally(meeting.pk, by="operator:2", now=now)
     users = {
         "stranger": make_secretary(other),
         "secretary": make_secretary(issuer),

@@ -8,31 +8,33 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
 from typing import Any
 
 import xlsxwriter
 from django.utils.translation import gettext as _
 
+from ballots.announcement_appendix import appendix
+from ballots.announcement_tables import (
+    Cell,
+    Table,
+    attendance,
+    elections,
+    explanations,
+    minority,
+    plain,
+    segments,
+)
 from meetings.agenda import Agenda
-from meetings.models import ShareClass
 
-Cell = str | int
+UNFIT_FOR_SHEETS = str.maketrans("[]:*?/\\", "       ")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-@dataclass(frozen=True)
-class Table:
-    """A heading, the names of the columns, and rows of as many cells."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-
 def tables(agenda: Agenda, content: dict[str, Any]) -> list[Table]:
-    """Attendance, motions, elections; a table without rows is left out."""
-    all_tables = [_attendance(content), _plain(agenda, content), *_elections(agenda, content)]
+    """The announcement's tables, then how was counted and what was not; empty ones left out."""
+    own = (attendance(agenda, content), plain(agenda, content), elections(agenda, content))
+    rest = (segments(agenda, content), minority(agenda, content), explanations(agenda, content))
+    all_tables = (*own, *rest, *appendix(content))
     return [table for table in all_tables if table.rows]
 
 
@@ -46,7 +48,7 @@ def as_xlsx(agenda: Agenda, content: dict[str, Any]) -> bytes:
         text = book.add_format({"border": 1, "num_format": "@", "text_wrap": True})
         number = book.add_format({"border": 1, "num_format": "#,##0"})
         for place, table in enumerate(tables(agenda, content), start=1):
-            sheet = book.add_worksheet(f"{place} {table.title}"[:31])
+            sheet = book.add_worksheet(f"{place} {table.title}"[:31].translate(UNFIT_FOR_SHEETS))
             sheet.write_string(0, 0, _heading(agenda, table), heading)
             sheet.freeze_panes(3, 0)
             for column, name in enumerate(table.columns):
@@ -81,87 +83,3 @@ def _heading(agenda: Agenda, table: Table) -> str:
 
 def _harmless(cell: Cell) -> Cell:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
-
-
-def _attendance(content: dict[str, Any]) -> Table:
-    attendance = content["attendance"]
-    rows: list[tuple[Cell, ...]] = [
-        (_("合计"), attendance["holders"], attendance["votes"], attendance["ratio"])
-    ]
-    rows += [
-        (_class_name(code), figures["holders"], figures["votes"], figures["ratio"])
-        for code, figures in attendance["classes"].items()
-    ]
-    columns = (
-        _("股东类型"),
-        _("出席会议的股东和代理人人数"),
-        _("所持有表决权数量"),
-        _("占公司表决权总数的比例(%)"),
-    )
-    return Table(_("出席情况"), columns, tuple(rows))
-
-
-def _plain(agenda: Agenda, content: dict[str, Any]) -> Table:
-    rows = []
-    for motion in agenda.motions:
-        result = content["motions"].get(motion.number)
-        if result is None or motion.is_cumulative:
-            continue
-        outcome = outcome_name(result["outcome"])
-        kind = _("特别决议") if motion.is_special else _("普通决议")
-        lines = [(_class_name(code), f) for code, f in result["classes"].items()]
-        lines.append((_("普通股合计"), result["total"]))
-        rows += [
-            (motion.number, motion.title, kind, name, *_opinions(figures), outcome)
-            for name, figures in lines
-        ]
-    columns = (
-        _("议案序号"),
-        _("议案名称"),
-        _("决议类型"),
-        _("股东类型"),
-        _("同意票数"),
-        _("同意比例(%)"),
-        _("反对票数"),
-        _("反对比例(%)"),
-        _("弃权票数"),
-        _("弃权比例(%)"),
-        _("审议结果"),
-    )
-    return Table(_("非累积投票议案"), columns, tuple(rows))
-
-
-def _elections(agenda: Agenda, content: dict[str, Any]) -> list[Table]:
-    rows: list[tuple[Cell, ...]] = []
-    for motion in agenda.motions:
-        if not motion.is_cumulative:
-            continue
-        candidates = content["motions"][motion.number]["candidates"]
-        for candidate in motion.candidates:
-            figures = candidates[candidate.number]
-            elected = _("是") if figures["elected"] else _("否")
-            if figures["tie"]:
-                elected = _("票数相等,待再次选举")
-            name = f"{motion.title} {candidate.name}"
-            rows.append((candidate.number, name, figures["votes"], figures["ratio"], elected))
-    columns = (
-        _("议案序号"),
-        _("议案名称"),
-        _("得票数"),
-        _("得票数占出席会议有效表决权的比例(%)"),
-        _("是否当选"),
-    )
-    return [Table(_("累积投票议案表决情况"), columns, tuple(rows))]
-
-
-def _opinions(figures: dict[str, Any]) -> tuple[Cell, ...]:
-    names = ("for", "for_pct", "against", "against_pct", "abstain", "abstain_pct")
-    return tuple(figures[name] for name in names)
-
-
-def outcome_name(outcome: str) -> str:
-    return {"passed": _("通过"), "rejected": _("不通过")}[outcome]
-
-
-def _class_name(code: str) -> str:
-    return str(ShareClass.Code(code).label)

@@ -118,9 +118,7 @@ def _judge(
     )
 
 
-def _insert(
-    ballot: Ballot, meeting_id: int, at: datetime | None, seq: int | None
-) -> datetime:
+def _insert(ballot: Ballot, meeting_id: int, at: datetime | None, seq: int | None) -> datetime:
     """Put the ballot in the books and return its time, or raise why it did not get in."""
     values: dict[str, str | int | datetime | None] = {
         "id": ballot.pk,

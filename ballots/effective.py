@@ -8,7 +8,7 @@ shares, and its choices as they count, with "RECUSED" on motions that the holder
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +144,8 @@ WHERE kind = 'N' AND votes > 1
 
 # What becomes of a holder who agrees to two motions of a group; `keys` are its votes in the group.
 EXCLUSIVE_POLICIES = {
-    "ABSTAIN_ALL": "choices || (SELECT jsonb_object_agg(key, 'ABSTAIN'::text) FROM unnest(keys) key)",
+    "ABSTAIN_ALL": """choices || (
+        SELECT jsonb_object_agg(key, 'ABSTAIN'::text) FROM unnest(keys) key)""",
     "INVALID_ALL": "choices - keys",
     "FIRST_AGREE": """choices || (
         SELECT jsonb_object_agg(key, 'ABSTAIN'::text) FROM unnest(keys) key
@@ -186,35 +187,9 @@ WHERE kind = 'V' OR NOT (is_admitted OR jsonb_path_exists(choices, '$.* ? (@ != 
 
 MARK_RECUSED = """
 UPDATE tally_effective
-SET choices = choices || (SELECT jsonb_object_agg(number, 'RECUSED'::text) FROM unnest(recused) number)
+SET choices = choices || (
+    SELECT jsonb_object_agg(number, 'RECUSED'::text) FROM unnest(recused) number)
 WHERE recused <> '{{}}'
-"""
-
-SUPERSEDED = """
-WITH beaten AS (
-    SELECT vote.* FROM tally_vote vote
-    WHERE EXISTS (
-        SELECT FROM tally_vote before, jsonb_object_keys(vote.places) key
-        WHERE (before.holder_id, before.share_class) = (vote.holder_id, vote.share_class)
-          AND (before.at, before.seq, before.source, before.id)
-              < (vote.at, vote.seq, vote.source, vote.id) AND before.places ? key)
-    ORDER BY seq, channel, id LIMIT {limit}
-)
-SELECT channel, seq, key AS motion FROM beaten, jsonb_object_keys(places) key
-WHERE EXISTS (
-    SELECT FROM tally_vote before
-    WHERE (before.holder_id, before.share_class) = (beaten.holder_id, beaten.share_class)
-      AND (before.at, before.seq, before.source, before.id)
-          < (beaten.at, beaten.seq, beaten.source, beaten.id) AND before.places ? key)
-ORDER BY seq, channel, beaten.id, array_position({motions}::text[], key) LIMIT {limit}
-"""
-
-INVALID = """
-SELECT key AS motion, seq, value AS reason, channel
-FROM ballots_othervote, jsonb_each_text(invalid)
-WHERE id >= {first} AND id < {end} AND effect = 'COUNTS' AND invalid <> '{{}}'
-  AND value <> 'NOT_OF_CLASS'
-ORDER BY seq, channel, id LIMIT {limit}
 """
 
 
@@ -312,19 +287,11 @@ class Votes:
         self._run(ABSENT)
         self._run(MARK_RECUSED)
 
-    def superseded(self, limit: int | None) -> list[dict[str, Any]]:
-        """Parts of votes that an earlier vote beat, by number, then agenda."""
-        return list(self._rows(SUPERSEDED, limit=sql.Literal(limit)))
-
-    def invalid(self, limit: int | None) -> list[dict[str, Any]]:
-        """Stored votes whose group is invalid, by number."""
-        return list(self._rows(INVALID, limit=sql.Literal(limit)))
-
     def _run(self, statement: str, **words: sql.Composable) -> None:
         with connection.cursor() as cursor:
             cursor.execute(sql.SQL(statement).format(**self._words, **words))
 
-    def _rows(self, statement: str, **words: sql.Composable) -> Iterator[Mapping[str, Any]]:
+    def _rows(self, statement: str, **words: sql.Composable) -> Iterator[dict[str, Any]]:
         return rows_of(sql.SQL(statement).format(**self._words, **words))
 
 

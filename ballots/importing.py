@@ -6,7 +6,6 @@ its length. What a vote breaks is stored beside it; nothing is left out for brea
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,12 +18,14 @@ from django.utils.translation import gettext_lazy as _
 
 from ballots.flags import Judgement, Standing, judge_vote
 from ballots.models import Channel, OtherVote, TallyRequest, VoteImport
-from ballots.vote_files import Fault, Faults, FileVote, VoteFile
+from ballots.vote_faults import Fault, Faults
+from ballots.vote_files import FileVote, VoteFile
 from meetings import journal
 from meetings.agenda import Agenda, read_agenda
 from meetings.keys import meeting_key
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting, MeetingKey
+from meetings.register.reading import fingerprint
 from meetings.register.records import account_index
 from voting_portal.common import ids
 from voting_portal.common.masking import mask_account
@@ -85,9 +86,7 @@ class BadVoteFile(CannotImport):
     def __init__(self, faults: Faults, *, rows_read: int) -> None:
         bad = len(faults.rows)
         words = {"read": rows_read, "bad": bad, "good": rows_read - bad}
-        super().__init__(
-            _("文件未导入:读取%(read)d行 = %(good)d行无误 + %(bad)d行有误。") % words
-        )
+        super().__init__(_("文件未导入:读取%(read)d行 = %(good)d行无误 + %(bad)d行有误。") % words)
         self.faults, self.rows_read = faults, rows_read
 
 
@@ -107,7 +106,7 @@ def import_votes(
     cannot be understood. A tally that was asked for must be asked for again.
     """
     meeting = Meeting.objects.select_for_update().get(pk=meeting_id)
-    sha256, size = _fingerprint(file)
+    sha256, size = fingerprint(file)
     known = VoteImport.objects.filter(meeting=meeting, channel=channel, sha256=sha256).first()
     if known is not None:
         return known
@@ -146,13 +145,6 @@ def import_votes(
         votes=votes,
     )
     return vote_import
-
-
-def _fingerprint(file: IO[bytes]) -> tuple[str, int]:
-    """SHA-256 and size in bytes."""
-    size = file.seek(0, 2)
-    file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest(), size
 
 
 def _stage(meeting_id: int, votes: Iterator[FileVote]) -> int:

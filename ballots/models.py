@@ -31,8 +31,8 @@ class Ballot(models.Model):
 
     Its id is the holder and the class (common/ids.py), so a second one meets the primary key.
     `choices` is `{"1.00": "FOR", "4.00": {"4.01": 30000}}`: an opinion by plain motion, votes by
-    candidate for a cumulative one, shares by opinion from a nominee (rules.py). `seq` is the order of
-    acceptance inside one millisecond (D4).
+    candidate for a cumulative one, shares by opinion from a nominee (rules.py). `seq` is the order
+    of acceptance inside one millisecond (D4).
     """
 
     id = models.BigIntegerField(primary_key=True)

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
-from ballots.models import Tally, TallyRequest
+from ballots.models import Tally, TallyRequest, VoteImport
 from ballots.results import result_of
 from ballots.tally import count_votes
 from meetings import journal, lifecycle
@@ -98,7 +98,10 @@ def recount(meeting_id: int, *, list_limit: int | None = None) -> dict[str, Any]
     if Meeting.objects.get(pk=meeting_id).polls_sealed_at is None:
         raise NotClosed
     agenda = read_agenda(meeting_id)
-    return result_of(agenda, count_votes(agenda, list_limit=list_limit))
+    result = result_of(agenda, count_votes(agenda, list_limit=list_limit))
+    fields = ("channel", "file_name", "sha256", "votes", "accepted", "flagged", "reasons")
+    imports = VoteImport.objects.filter(meeting_id=meeting_id).order_by("id")
+    return {**result, "imports": list(imports.values(*fields))}
 
 
 def note_attempt(meeting_id: int, *, by: str, now: datetime, what: str) -> None:

@@ -7,114 +7,28 @@ left open in another tab is never cast for somebody else.
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
 
 from ballots.entitlement import Entitlement
+from ballots.lines import (
+    DECLARED,
+    CandidateLine,
+    Line,
+    SplitLine,
+    candidate_field,
+    fields_of,
+    motion_field,
+    split_field,
+    whole_number,
+)
 from ballots.models import Ballot, Opinion
 from ballots.rules import BadBallot, Choices, Fault, available_votes, check_choices
-from meetings.agenda import Agenda, CandidatePaper, ClassPaper, MotionPaper
+from meetings.agenda import Agenda, ClassPaper, MotionPaper
 from meetings.models import Holder
-
-MOST_DIGITS = 18
-DECLARED = "declared"  # the field of the shares that a nominee was entrusted with
-
-
-@dataclass(frozen=True)
-class CandidateLine:
-    """A candidate with the field as it was filled in."""
-
-    candidate: CandidatePaper
-    text: str
-
-    @property
-    def name(self) -> str:
-        return candidate_field(self.candidate.number)
-
-    @property
-    def votes(self) -> int | None:
-        """The votes given, 0 for a blank field, None when it is not a whole number."""
-        return _whole_number(self.text)
-
-
-@dataclass(frozen=True)
-class SplitLine:
-    """A nominee's shares for one opinion, as the field was filled in."""
-
-    motion: str
-    opinion: Opinion
-    text: str
-
-    @property
-    def name(self) -> str:
-        return split_field(self.motion, self.opinion)
-
-    @property
-    def label(self) -> str:
-        return str(self.opinion.label)
-
-    @property
-    def shares(self) -> int | None:
-        """The shares given, 0 for a blank field, None when it is not a whole number."""
-        return _whole_number(self.text)
-
-
-@dataclass(frozen=True)
-class Line:
-    """One motion on the paper with what was filled in and what is wrong with it."""
-
-    motion: MotionPaper
-    is_recused: bool
-    opinion: str  # blank, or one of Opinion
-    candidates: tuple[CandidateLine, ...]
-    split: tuple[SplitLine, ...]  # a nominee's, in the place of an opinion
-    each: int  # votes a share has on this motion
-    available: int  # votes, of a cumulative motion
-    faults: tuple[Fault, ...]
-
-    @property
-    def name(self) -> str:
-        return motion_field(self.motion.number)
-
-    @property
-    def opinion_label(self) -> str:
-        return str(Opinion(self.opinion).label) if self.opinion else ""
-
-    @property
-    def options(self) -> list[tuple[str, str, bool]]:
-        """Value, label and whether it is chosen."""
-        return [(str(o.value), str(o.label), o == self.opinion) for o in Opinion]
-
-    @property
-    def used(self) -> int:
-        return sum(line.votes or 0 for line in self.candidates)
-
-    @property
-    def remaining(self) -> int:
-        return self.available - self.used
-
-    @property
-    def over(self) -> int:
-        return -self.remaining
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether anything was filled in that can be counted."""
-        return any(line.text for line in self.candidates)
-
-    @property
-    def leaves_votes(self) -> bool:
-        """A cumulative motion of which votes would be lost; the review asks about it."""
-        return self.motion.is_cumulative and not self.is_recused and self.remaining > 0
-
-    @property
-    def given(self) -> list[CandidateLine]:
-        return [line for line in self.candidates if line.votes]
 
 
 class Paper:
@@ -133,7 +47,7 @@ class Paper:
         self.shares = entitlement.holder.shares_of(share_class.number)
         self.motions = agenda.votable(share_class)
         self.is_nominee = entitlement.holder.kind == Holder.Kind.NOMINEE
-        names = set(_fields(self.motions, is_nominee=self.is_nominee))
+        names = set(fields_of(self.motions, is_nominee=self.is_nominee))
         self.data = {name: value for name, value in (data or {}).items() if name in names}
         self.faults = tuple(faults)
 
@@ -188,7 +102,7 @@ class Paper:
     @property
     def declared(self) -> int | None:
         """The shares that a nominee declares; None where it says none, or for anybody else."""
-        return _whole_number(self.declared_text) if self.declared_text else None
+        return whole_number(self.declared_text) if self.declared_text else None
 
     @property
     def speaks_for(self) -> int:
@@ -323,39 +237,6 @@ def marked_class(entitlement: Entitlement, agenda: Agenda, mark: str) -> ClassPa
     return None
 
 
-def motion_field(number: str) -> str:
-    return f"m-{number}"
-
-
-def candidate_field(number: str) -> str:
-    return f"c-{number}"
-
-
-def split_field(number: str, opinion: str) -> str:
-    return f"s-{number}-{opinion}"
-
-
-def _fields(motions: Iterable[MotionPaper], *, is_nominee: bool) -> Iterator[str]:
-    if is_nominee:
-        yield DECLARED
-    for motion in motions:
-        if is_nominee and not motion.is_cumulative:
-            yield from (split_field(motion.number, opinion) for opinion in Opinion.values)
-        elif not motion.is_cumulative:
-            yield motion_field(motion.number)
-        yield from (candidate_field(candidate.number) for candidate in motion.candidates)
-
-
 def _mark(entitlement: Entitlement, share_class: ClassPaper) -> str:
     value = f"{entitlement.holder.pk} {share_class.number}"
     return salted_hmac("ballots.paper", value, algorithm="sha256").hexdigest()[:32]
-
-
-def _whole_number(text: str) -> int | None:
-    """Digits as a phone writes them: full-width ones and separators are understood."""
-    plain = unicodedata.normalize("NFKC", text).replace(",", "").replace(" ", "")
-    if not plain:
-        return 0
-    if not (plain.isascii() and plain.isdigit()) or len(plain) > MOST_DIGITS:
-        return None
-    return int(plain)

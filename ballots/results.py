@@ -117,7 +117,7 @@ class _Rule:
         }
         total = self._sum(motion, _is_ordinary)
         minority = self._sum(motion, lambda body: _is_ordinary(body) and body.is_minority)
-        result = {
+        result: dict[str, Any] = {
             "classes": {code: self._figures(opinions) for code, opinions in by_class.items()},
             "total": self._figures(total),
         }
@@ -151,7 +151,7 @@ class _Rule:
         everybody = self._sum(motion, lambda _body: True).present
         votes = self._candidates(motion, lambda _body: True)
         elected, tied = self._elect(votes, motion.seats, everybody)
-        result = {
+        result: dict[str, Any] = {
             "candidates": {
                 number: {
                     "votes": given,
@@ -194,9 +194,7 @@ class _Rule:
                 total.add(body.opinions[motion.number], times=self._multiple(motion, body))
         return total
 
-    def _candidates(
-        self, motion: MotionPaper, condition: Callable[[Body], bool]
-    ) -> dict[str, int]:
+    def _candidates(self, motion: MotionPaper, condition: Callable[[Body], bool]) -> dict[str, int]:
         bodies = [body for body in self.counts.bodies if condition(body)]
         return {
             c.number: sum(body.candidates.get(c.number, 0) for body in bodies)
@@ -264,7 +262,7 @@ def _is_ordinary(body: Body) -> bool:
 
 
 def _has_two_thirds(body: Opinions) -> bool:
-    return 0 < body.present and 3 * body.for_ >= 2 * body.present
+    return body.present > 0 and 3 * body.for_ >= 2 * body.present
 
 
 def _find_conflicts(agenda: Agenda, motions: Mapping[str, dict[str, Any]]) -> None:

@@ -87,7 +87,7 @@ class Fault:
 
 
 class BadBallot(CannotCast):
-    """The ballot breaks a rule; `faults` in the order of the agenda, `reason` the first of ORDER."""
+    """The ballot breaks a rule; `faults` as the agenda goes, `reason` the first one of ORDER."""
 
     ORDER = (
         "NOT_A_NOMINEE",
@@ -145,9 +145,10 @@ def check_choices(
         faults.append(Fault("", "INCOMPLETE", _("请至少对一项议案表决。")))
     speaks_for = shares if declared is None else declared
     for motion in motions:
-        if (choice := choices.get(motion.number)) is not None:
+        said = choices.get(motion.number)
+        if said is not None:
             limit = available_votes(motion, shares=speaks_for, votes_per_share=votes_per_share)
-            faults.extend(faults_of_choice(motion, choice, declared=declared, limit=limit))
+            faults.extend(faults_of_choice(motion, said, declared=declared, limit=limit))
     if not is_nominee:
         faults.extend(faults_of_groups(motions, recused, choices))
     if faults:
@@ -211,7 +212,9 @@ def faults_of_choice(
     if not motion.is_cumulative:
         if declared is not None and given != declared:
             words |= {"given": f"{given:,}", "declared": f"{declared:,}"}
-            message = _("议案%(number)s各项合计%(given)s股,不等于受托股份数%(declared)s股。") % words
+            message = (
+                _("议案%(number)s各项合计%(given)s股,不等于受托股份数%(declared)s股。") % words
+            )
             yield Fault(motion.number, "SUM_MISMATCH", message)
         return
     if given > limit:

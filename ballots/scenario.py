@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,6 +22,7 @@ from ballots.models import Channel, OtherVote
 from ballots.opening import recount
 from ballots.results import POLICIES
 from ballots.rules import CannotCast
+from ballots.scenario_votes import as_choice, as_vote_file
 from meetings import lifecycle, polls
 from meetings.agenda import Agenda, read_agenda
 from meetings.keys import meeting_key
@@ -60,10 +60,6 @@ COLUMNS = {
     "持有数量": "shares",
 }
 CLASS_WORDS = {"A": "A", "B": "B", "SVR": "特别表决权股", "PREF": "优先股"}
-VOTE_COLUMNS = (
-    "证券账户,股份类别,议案序号,表决意见,票数,同意股数,反对股数,弃权股数,受托股份数,表决时间,受理序号"
-).split(",")
-SPLIT_COLUMNS = {"for": "同意股数", "against": "反对股数", "abstain": "弃权股数"}
 NATURE_WORDS = {"unrestricted": "无限售流通股", "restricted": "有限售条件流通股"}
 
 
@@ -285,7 +281,7 @@ class _Run:
                 entitlement=entitlement,
                 agenda=agenda,
                 share_class=share_class.number,
-                choices={number: _choice(choice) for number, choice in vote["votes"].items()},
+                choices={number: as_choice(choice) for number, choice in vote["votes"].items()},
                 level=1,
                 declared=vote.get("declared"),
                 at=at,
@@ -298,53 +294,15 @@ class _Run:
     def _import(self, channel: Channel, votes: list[dict[str, Any]]) -> None:
         if not votes:
             return
-        file = io.StringIO()
-        writer = csv.DictWriter(file, VOTE_COLUMNS)
-        writer.writeheader()
-        for vote in votes:
-            writer.writerows(self._rows(vote))
+        first_class = next(iter(self.scenario["meeting"]["capital"]))
         import_votes(
             self.meeting.pk,
-            io.BytesIO(file.getvalue().encode()),
+            io.BytesIO(as_vote_file(votes, first_class=first_class)),
             file_name="votes.csv",
             channel=channel,
             by=BY,
             now=self.day,
         )
-
-    def _rows(self, vote: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The lines of a file that say one vote; one without a motion when it says nothing."""
-        head = {
-            "证券账户": vote["account"],
-            "股份类别": vote.get("class", next(iter(self.scenario["meeting"]["capital"]))),
-            "受托股份数": vote.get("declared", ""),
-            "表决时间": vote.get("at", ""),
-            "受理序号": vote["seq"],
-        }
-        parts = [
-            part
-            for number, choice in vote["votes"].items()
-            for part in _parts(number, _choice(choice))
-        ]
-        for part in parts or [{}]:
-            yield head | part
-
-
-def _choice(choice: Any) -> Any:
-    """A choice in our words: FOR, or a split by opinion; candidates' votes as they are."""
-    if isinstance(choice, str):
-        return choice.upper()
-    return {key.upper(): votes for key, votes in choice.items()}
-
-
-def _parts(number: str, choice: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(choice, str):
-        yield {"议案序号": number, "表决意见": choice}
-    elif any(key in choice for key in ("FOR", "AGAINST", "ABSTAIN")):
-        split = {name: choice.get(key.upper(), 0) for key, name in SPLIT_COLUMNS.items()}
-        yield {"议案序号": number, **split}
-    else:
-        yield from ({"议案序号": key, "票数": votes} for key, votes in choice.items())
 
 
 def _differences(expected: Any, found: Any, where: str) -> Any:

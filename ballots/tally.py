@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg import sql
 
+from ballots import exceptions
 from ballots.effective import ORDINARY_CLASSES, Votes, rows_of
 from meetings.agenda import Agenda, MotionPaper
 from voting_portal.common import ids
@@ -93,9 +94,8 @@ def count_votes(agenda: Agenda, *, list_limit: int | None = None) -> Counts:
         query = sums(agenda, not_small=votes.bounds.not_small).statement()
         counts.bodies += [_body(agenda, code, row, sign=sums.sign) for row in rows_of(query)]
     counts.holders = _heads(agenda, counts)
-    counts.superseded = votes.superseded(list_limit)
-    for row in votes.invalid(list_limit):
-        counts.invalid.setdefault(row.pop("motion"), []).append(row)
+    counts.superseded = exceptions.superseded(agenda, limit=list_limit)
+    counts.invalid = exceptions.invalid(agenda, limit=list_limit)
     return counts
 
 
@@ -153,9 +153,7 @@ class _Plain:
         for opinion in ("FOR", "AGAINST"):
             yield self.sum_where(choice, opinion, f"{motion.number} {opinion}")
 
-    def candidates(
-        self, motion: MotionPaper, choice: sql.Composable
-    ) -> Iterator[sql.Composable]:
+    def candidates(self, motion: MotionPaper, choice: sql.Composable) -> Iterator[sql.Composable]:
         for candidate in motion.candidates:
             yield sql.SQL("COALESCE(sum(({} ->> {})::bigint), 0) AS {}").format(
                 choice, sql.Literal(candidate.number), sql.Identifier(candidate.number)
@@ -206,9 +204,7 @@ class _Split(_Special):
         return super().sum_where(choice, value, name)
 
 
-def _body(
-    agenda: Agenda, code: Mapping[int, str], row: Mapping[str, Any], *, sign: int
-) -> Body:
+def _body(agenda: Agenda, code: Mapping[int, str], row: Mapping[str, Any], *, sign: int) -> Body:
     def figure(name: str) -> int:
         return sign * int(row.get(name, 0))
 

@@ -93,7 +93,7 @@ def open_entry_page(request: HttpRequest, meeting_id: int, site: AdminSite) -> H
 
 @admin.register(InstitutionEntry)
 class InstitutionEntryAdmin(OperatorAdmin):
-    """Entries as they were opened; whether one was used is not shown, because that would tell who votes."""
+    """Entries as they were opened; not whether one was used, which would tell who votes."""
 
     list_display = ("account_masked", "issued_by", "issued_at", "expires_at")
     fields = list_display

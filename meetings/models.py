@@ -142,7 +142,9 @@ class Meeting(models.Model):
             ),
             one_of("ordinary_threshold", "GT_HALF GE_HALF", name="meeting_threshold_known"),
             one_of("pct_policy", "SSE_TRUNC_RESIDUAL HALF_UP", name="meeting_pct_policy_known"),
-            one_of("election_threshold", "GT_HALF GE_HALF", name="meeting_election_threshold_known"),
+            one_of(
+                "election_threshold", "GT_HALF GE_HALF", name="meeting_election_threshold_known"
+            ),
             one_of(
                 "exclusive_policy",
                 "ABSTAIN_ALL INVALID_ALL FIRST_AGREE AS_CAST",
@@ -543,9 +545,7 @@ class KindDecision(ListedHolder):
         verbose_name_plural = _("身份认定")
         constraints = [
             one_of("kind", "I O N V", name="kind_decision_known"),
-            models.UniqueConstraint(
-                fields=["meeting", "account_index"], name="kind_decision_once"
-            ),
+            models.UniqueConstraint(fields=["meeting", "account_index"], name="kind_decision_once"),
         ]
 
 

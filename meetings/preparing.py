@@ -126,23 +126,25 @@ def name_candidates(motion: Motion, names: Sequence[str]) -> None:
 def find_listed_holders(meeting_id: int) -> None:
     """Point every list of the meeting at the holders who have its accounts now, and give holders
     the kind that was decided for them."""
-    querysets: list[models.QuerySet[Any]] = [
-        Recusal.objects.filter(motion__meeting_id=meeting_id),
-        Insider.objects.filter(meeting_id=meeting_id),
-        ConcertParty.objects.filter(meeting_id=meeting_id),
-        KindDecision.objects.filter(meeting_id=meeting_id),
+    lists: list[tuple[models.QuerySet[Any], list[Any]]] = [
+        (queryset, list(queryset))
+        for queryset in (
+            Recusal.objects.filter(motion__meeting_id=meeting_id),
+            Insider.objects.filter(meeting_id=meeting_id),
+            ConcertParty.objects.filter(meeting_id=meeting_id),
+            KindDecision.objects.filter(meeting_id=meeting_id),
+        )
     ]
-    lists = [list(queryset) for queryset in querysets]
-    accounts = {bytes(row.account_index) for rows in lists for row in rows}
+    accounts = {bytes(row.account_index) for _all, rows in lists for row in rows}
     found = Holding.objects.of_meeting(meeting_id).filter(account_index__in=accounts)
     holders = {bytes(index): pk for index, pk in found.values_list("account_index", "holder_id")}
-    for rows in lists:
+    for queryset, rows in lists:
         for row in rows:
             row.holder_id = holders.get(bytes(row.account_index))
-        if rows:
-            type(rows[0])._default_manager.bulk_update(rows, ["holder_id"])
-    for decision in lists[-1]:
-        Holder.objects.filter(pk=decision.holder_id).update(kind=decision.kind)
+        queryset.bulk_update(rows, ["holder_id"])
+    decisions = KindDecision.objects.filter(meeting_id=meeting_id, holder_id__isnull=False)
+    for holder, kind in decisions.values_list("holder_id", "kind"):
+        Holder.objects.filter(pk=holder or 0).update(kind=kind)
 
 
 def _named(meeting_id: int, account: str, name: str) -> dict[str, Any]:

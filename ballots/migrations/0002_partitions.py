@@ -53,9 +53,7 @@ CREATE AGGREGATE jsonb_merge(jsonb) (sfunc = jsonb_concat, stype = jsonb, initco
 class Migration(migrations.Migration):
     dependencies = [("ballots", "0001_initial"), ("meetings", "0002_partitions")]
     operations = [
-        migrations.RunSQL(
-            BALLOT, "DROP TABLE ballots_ballot; DROP SEQUENCE ballots_accept_seq"
-        ),
+        migrations.RunSQL(BALLOT, "DROP TABLE ballots_ballot; DROP SEQUENCE ballots_accept_seq"),
         migrations.RunSQL(
             OTHER_VOTE, "DROP AGGREGATE jsonb_merge(jsonb); DROP TABLE ballots_othervote"
         ),

@@ -27,13 +27,13 @@ class ListedHolderAdmin(OperatorAdmin):
     """Rows are added by their verb and never changed."""
 
     form = ListedHolderForm
-    raw_id_fields: tuple[str, ...] = ("meeting",)
-    search_fields: tuple[str, ...] = (
+    raw_id_fields = ("meeting",)
+    search_fields = (
         "meeting__issuer__security_code",
         "meeting__issuer__short_name",
         "name",
     )
-    ordering: tuple[str, ...] = ("-meeting", "id")
+    ordering = ("-meeting", "id")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -72,7 +72,11 @@ class RecusalAdmin(ListedHolderAdmin):
     list_display = ("motion", "name", "account_masked", "is_found")
     list_select_related = ("motion",)
     raw_id_fields = ("motion",)
-    search_fields = ("motion__meeting__issuer__security_code", "name")
+    search_fields = (
+        "motion__meeting__issuer__security_code",
+        "motion__meeting__issuer__short_name",
+        "name",
+    )
     ordering = ("motion", "id")
 
     def add(self, obj: Any, **named: Any) -> ListedHolder:

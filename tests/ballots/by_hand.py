@@ -96,9 +96,7 @@ class Recount:
         is_nominee = holder in self.nominees
         found = []
         split = [
-            n
-            for n, c in said.items()
-            if isinstance(c, dict) and self.motions[n]["kind"] == "plain"
+            n for n, c in said.items() if isinstance(c, dict) and self.motions[n]["kind"] == "plain"
         ]
         if not is_nominee and (declared is not None or split):
             found.append(("NOT_A_NOMINEE", None))
@@ -162,7 +160,7 @@ class Recount:
         reasons = [reason for reason, _group in self.problems(vote, holder, share_class)]
         if missing or says_nothing:
             reasons.append("INCOMPLETE")
-        order = "NOT_A_NOMINEE OVER_HOLDING INCOMPLETE SUM_MISMATCH OVER_LIMIT".split()
+        order = ["NOT_A_NOMINEE", "OVER_HOLDING", "INCOMPLETE", "SUM_MISMATCH", "OVER_LIMIT"]
         order += ["TOO_MANY_CANDIDATES", "EXCLUSIVE"]
         return min(reasons, key=order.index, default=None)
 
@@ -184,7 +182,13 @@ class Recount:
             reasons.append("RECUSED")
         if late:
             reasons.append("OUTSIDE_WINDOW")
-        order = "NOT_A_NOMINEE OVER_HOLDING SUM_MISMATCH OVER_LIMIT TOO_MANY_CANDIDATES".split()
+        order = [
+            "NOT_A_NOMINEE",
+            "OVER_HOLDING",
+            "SUM_MISMATCH",
+            "OVER_LIMIT",
+            "TOO_MANY_CANDIDATES",
+        ]
         order += ["EXCLUSIVE", "RECUSED", "OUTSIDE_WINDOW"]
         first = min(reasons, key=order.index, default=None)
         self.status[vote["seq"]] = f"flagged:{first}" if first else "accepted"
@@ -505,8 +509,7 @@ class Recount:
 
         present = sum(self.count(motion, anybody))
         votes = {
-            c["number"]: self.votes_for(motion, c["number"], anybody)
-            for c in motion["candidates"]
+            c["number"]: self.votes_for(motion, c["number"], anybody) for c in motion["candidates"]
         }
         is_enough = (
             (lambda n: 2 * n >= present)

@@ -15,7 +15,6 @@ from tests.ballots.by_hand import Recount
 
 pytestmark = pytest.mark.django_db
 SCENARIOS = sorted((Path(__file__).parents[1] / "data" / "scenarios").glob("*.json"))
-PRICE = "10.00"
 OPINIONS = ("for", "for", "against", "abstain")
 
 
@@ -48,9 +47,7 @@ def scenarios(draw):
             "election_threshold": choose(["GT_HALF", "GE_HALF"]),
             "invalid_occupies_slot": draw(st.booleans()),
             "pct_policy": choose(["SSE_TRUNC_RESIDUAL", "HALF_UP"]),
-            "exclusive_policy": choose(
-                ["ABSTAIN_ALL", "INVALID_ALL", "FIRST_AGREE", "AS_CAST"]
-            ),
+            "exclusive_policy": choose(["ABSTAIN_ALL", "INVALID_ALL", "FIRST_AGREE", "AS_CAST"]),
         },
         "motions": motions,
         "register": register,
@@ -81,20 +78,20 @@ def _register(draw, chance, classes, unit):
     names += ["N1"] * chance(2) + ["T1"] * chance(4)
     rows = []
     for place, name in enumerate(names, start=1):
-        for number in range(draw(st.integers(1, 3))):
-            rows.append(
-                {
-                    "holder": name,
-                    "account": f"A{place:03d}{number:06d}",
-                    "ymt": f"18{place:010d}",
-                    "name": f"测试{name}",
-                    "id_type": "99",
-                    "id_no": f"X{place}",
-                    "shares": draw(st.integers(1, 40)) * unit + draw(st.integers(0, 3)),
-                    "class": draw(st.sampled_from(classes)),
-                    "nature": "unrestricted",
-                }
-            )
+        rows += [
+            {
+                "holder": name,
+                "account": f"A{place:03d}{number:06d}",
+                "ymt": f"18{place:010d}",
+                "name": f"测试{name}",
+                "id_type": "99",
+                "id_no": f"X{place}",
+                "shares": draw(st.integers(1, 40)) * unit + draw(st.integers(0, 3)),
+                "class": draw(st.sampled_from(classes)),
+                "nature": "unrestricted",
+            }
+            for number in range(draw(st.integers(1, 3)))
+        ]
     return names, rows
 
 
@@ -210,7 +207,7 @@ def _split(draw, chance, declared):
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -241,7 +241,7 @@ def test_the_downloads_hold_the_same_figures_and_no_formulas():
     assert ["1.00", '\'=HYPERLINK("http://example.com")'] in [row[:2] for row in rows]
     assert any("1234" in row for row in rows)
     sheets = [book.read(name).decode() for name in book.namelist() if "sheets/sheet" in name]
-    assert len(sheets) == 3
+    assert len(sheets) == 4
     assert not any("<f>" in sheet for sheet in sheets)
     assert any("<v>1234</v>" in sheet for sheet in sheets)
 

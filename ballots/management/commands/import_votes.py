@@ -1,4 +1,4 @@
-"""`./manage.py import_votes MEETING FILE --channel trading|internet|onsite`: votes of other channels."""
+"""`./manage.py import_votes MEETING FILE --channel trading|internet|onsite`: a file of votes."""
 
 from __future__ import annotations
 

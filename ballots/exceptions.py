@@ -1,0 +1,134 @@
+"""Votes that do not count as they were cast (异常清单): beaten, invalid, excluded, flagged.
+
+What names tables of the transaction needs `effective.Votes.sort_out` before it.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from typing import IO, Any
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+from psycopg import sql
+
+from ballots.effective import EXCLUDED, Votes, rows_of
+from ballots.models import Channel
+from meetings.agenda import Agenda, read_agenda
+from voting_portal.common import ids
+
+FETCHED = 5_000  # rows at a time
+
+SUPERSEDED = """
+WITH beaten AS (
+    SELECT vote.* FROM tally_vote vote
+    WHERE EXISTS (
+        SELECT FROM tally_vote before, jsonb_object_keys(vote.places) key
+        WHERE (before.holder_id, before.share_class) = (vote.holder_id, vote.share_class)
+          AND (before.at, before.seq, before.source, before.id)
+              < (vote.at, vote.seq, vote.source, vote.id) AND before.places ? key)
+    ORDER BY seq, channel, id LIMIT {limit}
+)
+SELECT channel, seq, key AS motion, holder_id, share_class, at
+FROM beaten, jsonb_object_keys(places) key
+WHERE EXISTS (
+    SELECT FROM tally_vote before
+    WHERE (before.holder_id, before.share_class) = (beaten.holder_id, beaten.share_class)
+      AND (before.at, before.seq, before.source, before.id)
+          < (beaten.at, beaten.seq, beaten.source, beaten.id) AND before.places ? key)
+ORDER BY seq, channel, beaten.id, array_position({motions}::text[], key) LIMIT {limit}
+"""
+
+INVALID = """
+SELECT key AS motion, seq, value AS reason, channel
+FROM ballots_othervote, jsonb_each_text(invalid)
+WHERE id >= {first} AND id < {end} AND effect = 'COUNTS' AND invalid <> '{{}}'
+  AND value <> 'NOT_OF_CLASS'
+ORDER BY seq, channel, id LIMIT {limit}
+"""
+
+FLAGGED = """
+SELECT channel, seq, array_to_string(reasons, ' ') AS reason, account_masked, share_class,
+       voted_at AS at
+FROM ballots_othervote WHERE id >= {first} AND id < {end} AND reasons <> '{{}}'
+ORDER BY id
+"""
+
+
+def superseded(agenda: Agenda, *, limit: int | None) -> list[dict[str, Any]]:
+    """Parts of votes that an earlier vote beat: channel, seq and motion, by number, then agenda."""
+    return [
+        {name: row[name] for name in ("channel", "seq", "motion")}
+        for row in rows_of(_query(SUPERSEDED, agenda, limit=limit))
+    ]
+
+
+def invalid(agenda: Agenda, *, limit: int | None) -> dict[str, list[dict[str, Any]]]:
+    """Stored votes whose group is invalid (seq, reason, channel), by motion, then number."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows_of(_query(INVALID, agenda, limit=limit)):
+        found.setdefault(row.pop("motion"), []).append(row)
+    return found
+
+
+@transaction.atomic
+def write_exceptions(meeting_id: int, file: IO[str]) -> None:
+    """All exceptions of a closed meeting as CSV, in batches; holders by their register number."""
+    agenda = read_agenda(meeting_id)
+    code = {c.number: c.code for c in agenda.share_classes}
+    channels = {channel.value: str(channel.label) for channel in Channel}
+    writer = csv.writer(file)
+    writer.writerow(
+        (
+            _("情形"),
+            _("渠道"),
+            _("受理序号"),
+            _("时间"),
+            _("股东(名册序号或证券账户)"),
+            _("股份类别"),
+            _("议案序号"),
+            _("原因"),
+        )
+    )
+    Votes(agenda).sort_out()
+    for kind, query in (
+        (_("重复表决"), _query(SUPERSEDED, agenda, limit=None)),
+        (_("不计入"), _query(EXCLUDED, agenda, limit=None)),
+        (_("有标记"), _query(FLAGGED, agenda, limit=None)),
+    ):
+        for row in _streamed(query):
+            holder = (
+                row["account_masked"] if "account_masked" in row else ids.index_of(row["holder_id"])
+            )
+            writer.writerow(
+                (
+                    kind,
+                    channels.get(row.get("channel", ""), _("本平台") if "channel" in row else ""),
+                    row.get("seq", ""),
+                    f"{row['at']:%Y-%m-%d %H:%M:%S}" if "at" in row else "",
+                    holder,
+                    code[row["share_class"]],
+                    row.get("motion", ""),
+                    row.get("reason", ""),
+                )
+            )
+
+
+def _query(statement: str, agenda: Agenda, *, limit: int | None) -> sql.Composed:
+    first, end = ids.holder_range(agenda.meeting_id)
+    return sql.SQL(statement).format(
+        first=sql.Literal(first),
+        end=sql.Literal(end),
+        motions=sql.Literal([motion.number for motion in agenda.motions]),
+        limit=sql.Literal(limit),
+    )
+
+
+def _streamed(query: sql.Composed) -> Iterator[dict[str, Any]]:
+    with connection.connection.cursor(name="exceptions") as cursor:
+        cursor.itersize = FETCHED
+        cursor.execute(query)
+        names = [column.name for column in cursor.description or ()]
+        for row in cursor:
+            yield dict(zip(names, row, strict=True))

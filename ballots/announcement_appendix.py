@@ -1,4 +1,4 @@
-"""What stands behind the announcement's figures: votes that do not count, and the files taken in."""
+"""Behind the announcement's figures: votes that do not count, and the files taken in."""
 
 from __future__ import annotations
 

@@ -6,13 +6,15 @@ nothing of ballots: no figure, no turnout, no difference that would tell one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import tempfile
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -20,6 +22,7 @@ from django.views.decorators.http import require_safe
 
 from ballots import announcement
 from ballots.charts import opinion_bar
+from ballots.exceptions import write_exceptions
 from ballots.models import Tally
 from ballots.opening import note_attempt
 from identity.models import User
@@ -28,6 +31,7 @@ from meetings.agenda import read_agenda
 from meetings.models import Meeting
 
 P = ParamSpec("P")
+BLOCK_BYTES = 1 << 16
 FORMATS: dict[str, tuple[str, Callable[..., bytes]]] = {
     "xlsx": (
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -38,15 +42,15 @@ FORMATS: dict[str, tuple[str, Callable[..., bytes]]] = {
 
 
 def secretary_required(
-    view: Callable[Concatenate[HttpRequest, User, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    view: Callable[Concatenate[HttpRequest, User, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Let secretaries in; for everybody else who is signed in there is no such page."""
 
     @login_required
     @never_cache
     @require_safe
     @wraps(view)
-    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         user = request.user
         if not isinstance(user, User) or user.role != User.Role.SECRETARY:
             raise Http404
@@ -95,22 +99,58 @@ def meeting_page(request: HttpRequest, user: User, meeting: int) -> HttpResponse
 
 @secretary_required
 def download(_request: HttpRequest, user: User, meeting: int, form: str) -> HttpResponse:
-    subject = own_meeting(user, meeting)
-    if subject.polls_sealed_at is None:
-        note_attempt(subject.pk, by=user.actor, now=timezone.now(), what="result.download")
-        raise PermissionDenied
-    tally = Tally.objects.filter(meeting=subject).first()
-    if tally is None or form not in FORMATS:
+    subject, tally = counted(user, meeting, what=f"result.{form}")
+    if form not in FORMATS:
         raise Http404
     content_type, write = FORMATS[form]
     document = write(read_agenda(subject.pk), tally.content)
-    now = timezone.now()
-    journal.record(subject, "result.downloaded", by=user.actor, at=now, format=form)
-    name = f"{subject.issuer.security_code}-{subject.meeting_date:%Y%m%d}-result.{form}"
+    journal.record(subject, "result.downloaded", by=user.actor, at=timezone.now(), format=form)
     return HttpResponse(
         document,
-        headers={
-            "Content-Type": content_type,
-            "Content-Disposition": f'attachment; filename="{name}"',
-        },
+        headers={"Content-Type": content_type, **_attachment(subject, f"result.{form}")},
     )
+
+
+@secretary_required
+def exceptions(_request: HttpRequest, user: User, meeting: int) -> StreamingHttpResponse:
+    """Every vote that does not count as it was cast, as CSV, in memory that does not grow."""
+    subject, _tally = counted(user, meeting, what="exceptions.csv")
+    now = timezone.now()
+    journal.record(subject, "exceptions.downloaded", by=user.actor, at=now)
+    return StreamingHttpResponse(
+        _exceptions(subject.pk),
+        content_type="text/csv; charset=utf-8",
+        headers=_attachment(subject, "exceptions.csv"),
+    )
+
+
+def _exceptions(meeting_id: int) -> Iterator[bytes]:
+    """The list by way of a file, so that no transaction waits for a slow reader."""
+    with tempfile.TemporaryFile() as file:
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="", write_through=True)
+        write_exceptions(meeting_id, text)
+        text.detach()
+        file.seek(0)
+        while block := file.read(BLOCK_BYTES):
+            yield block
+
+
+def counted(user: User, meeting_id: int, *, what: str) -> tuple[Meeting, Tally]:
+    """An own meeting with its tally.
+
+    Before the close asking is an attempt: it is journalled and forbidden. Between the close and
+    the tally there is nothing yet: Http404.
+    """
+    subject = own_meeting(user, meeting_id)
+    if subject.polls_sealed_at is None:
+        note_attempt(subject.pk, by=user.actor, now=timezone.now(), what=what)
+        raise PermissionDenied
+    tally = Tally.objects.filter(meeting=subject).first()
+    if tally is None:
+        raise Http404
+    return subject, tally
+
+
+def _attachment(meeting: Meeting, name: str) -> dict[str, str]:
+    name = f"{meeting.issuer.security_code}-{meeting.meeting_date:%Y%m%d}-{name}"
+    return {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -10,5 +10,6 @@ app_name = "console"
 urlpatterns = [
     path("", console.meetings, name="meetings"),
     path("<int:meeting>/", console.meeting_page, name="meeting"),
+    path("<int:meeting>/exceptions.csv", console.exceptions, name="exceptions"),
     path("<int:meeting>/result.<str:form>", console.download, name="download"),
 ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import date, datetime, time
 from pathlib import PurePath
 from typing import IO, Any
 
@@ -31,6 +31,7 @@ from meetings.register.xlsx import XlsxReader
 
 MOST_DIGITS = 18
 ACCOUNT = re.compile(r"[ABDEF]\d{9}|C[19]\d{8}")
+HOUR = re.compile(r"\d{1,2}:\d\d:\d\d(\.\d{1,6})?")
 MOTION = re.compile(r"(\d{1,3})(?:\.(\d{1,2}))?")
 
 HEADERS = {
@@ -216,12 +217,15 @@ class VoteFile:
         day = self.agenda.meeting_date
         if not text and self.channel == Channel.ONSITE:
             return datetime.combine(day, self.agenda.onsite_vote_start, BEIJING)
+        date_text, _blank, hour = text.replace("T", " ").rpartition(" ")
+        if not HOUR.fullmatch(hour):
+            raise Unfit("TIME", "at", text)
         try:
-            if " " in text or "T" in text:
-                return datetime.fromisoformat(text).replace(tzinfo=BEIJING)
-            return datetime.combine(day, time.fromisoformat(text.zfill(8)), BEIJING)
+            day = date.fromisoformat(date_text) if date_text else day
+            at = time.fromisoformat(f"0{hour}" if hour[1] == ":" else hour)
         except ValueError:
             raise Unfit("TIME", "at", text) from None
+        return datetime.combine(day, at, BEIJING)
 
     def _number(self, cells: Mapping[str, str], name: str) -> int | None:
         text = cells.get(name, "")

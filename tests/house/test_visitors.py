@@ -62,6 +62,7 @@ TABLE = {
     "identity:staff-logout": Row(POST, "/staff/logout", 302, 303, 303, 303),
     "console:meetings": Row(GET, "/secretary/", 302, 200, 200, 404),
     "console:meeting": Row(GET, "/secretary/{meeting}/", 302, 404, 200, 404),
+    "console:exceptions": Row(GET, "/secretary/{meeting}/exceptions.csv", 302, 404, 200, 404),
     "console:download": Row(GET, "/secretary/{meeting}/result.csv", 302, 404, 200, 404),
     "notifications:receipts": everybody(POST, "/gateway/sms/receipts", 404),
 }

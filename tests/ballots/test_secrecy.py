@@ -1,0 +1,148 @@
+"""Before the close nobody learns anything of the votes; whoever tries is in the journal."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from ballots.casting import cast_ballot
+from ballots.entitlement import read_entitlement
+from ballots.models import Tally, TallyRequest
+from meetings import lifecycle
+from meetings.agenda import read_agenda
+from meetings.models import JournalEntry, Meeting
+from tests.factories import make_holder, make_meeting, make_operator, make_secretary
+from tests.house.test_visitors import admin_paths
+
+pytestmark = pytest.mark.django_db
+WHOLE = {"1.00": "FOR", "2.00": "AGAINST"}
+
+
+@pytest.fixture
+def meeting():
+    """An open meeting with two holders who have not voted yet."""
+    meeting = make_meeting()
+    for _holder in range(2):
+        make_holder(meeting, shares=123_457)
+    return meeting
+
+
+def everybody_votes(meeting):
+    for index in (1, 2):
+        cast_ballot(
+            entitlement=read_entitlement(meeting.pk << 28 | index, 0),
+            agenda=read_agenda(meeting.pk),
+            share_class=0,
+            choices=WHOLE,
+            level=1,
+        )
+
+
+def attempts():
+    return list(JournalEntry.objects.filter(verb="secrecy.attempt").values_list("actor", "details"))
+
+
+def seen(client, paths):
+    """What pages say, without what differs from request to request."""
+    answers = {path: client.get(path) for path in paths}
+    return {
+        path: (answer.status_code, re.sub(r'value="\w{64}"|\w{12,}', "", answer.text))
+        for path, answer in answers.items()
+        if not answer.streaming
+    }
+
+
+@pytest.mark.parametrize("role", ["operator", "secretary"])
+def test_no_page_differs_by_the_votes_that_came_in(meeting, client, role):
+    user = make_operator() if role == "operator" else make_secretary(meeting.issuer)
+    client.force_login(user)
+    own = [f"/secretary/{meeting.pk}/", "/secretary/"]
+    # Sign-in times and sent-off forms differ by themselves.
+    paths = own if role == "secretary" else [p for p in admin_paths() if "/auth/" not in p]
+    before = seen(client, paths)
+
+    everybody_votes(meeting)
+
+    assert seen(client, paths) == before
+
+
+@pytest.mark.parametrize("name", ["result.csv", "result.xlsx", "exceptions.csv"])
+def test_a_download_before_the_close_is_forbidden_and_journalled_once(meeting, client, name):
+    secretary, stranger = make_secretary(meeting.issuer), make_secretary()
+    client.force_login(secretary)
+
+    answer = client.get(f"/secretary/{meeting.pk}/{name}")
+    client.force_login(stranger)
+    unknown = client.get(f"/secretary/{meeting.pk}/{name}")
+
+    assert (answer.status_code, unknown.status_code) == (403, 404)
+    assert attempts() == [(secretary.actor, {"what": name})]
+
+
+@pytest.mark.parametrize("step", ["ask-tally", "open-tally"])
+def test_a_step_of_the_tally_before_the_close_counts_nothing_and_is_journalled(
+    meeting, client, step
+):
+    operator = make_operator()
+    client.force_login(operator)
+    everybody_votes(meeting)
+
+    page = client.post(f"/admin/meetings/meeting/{meeting.pk}/step/{step}/", follow=True)
+
+    assert "投票截止前" in page.text
+    assert attempts() == [(operator.actor, {"what": step})]
+    assert not TallyRequest.objects.exists()
+    assert not Tally.objects.exists()
+    assert Meeting.objects.get().state == "OPEN"
+
+
+def test_the_command_before_the_close_counts_nothing_and_is_journalled(meeting, capsys):
+    everybody_votes(meeting)
+
+    with pytest.raises(CommandError, match="投票截止前"):
+        call_command("tally", meeting.pk)
+
+    assert attempts() == [("command:operator", {"what": "tally"})]
+    assert "123457" not in capsys.readouterr().out
+
+
+def test_after_the_close_two_operators_open_the_tally_and_the_secretary_sees_it(meeting, client):
+    everybody_votes(meeting)
+    lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
+    first, second = make_operator(), make_operator()
+    secretary = make_secretary(meeting.issuer)
+    url = f"/admin/meetings/meeting/{meeting.pk}/step/"
+
+    for user, step in ((first, "ask-tally"), (first, "open-tally")):
+        client.force_login(user)
+        client.post(f"{url}{step}/")
+    assert not Tally.objects.exists()
+    client.force_login(second)
+    client.post(f"{url}open-tally/")
+    client.force_login(secretary)
+    result = client.get(f"/secretary/{meeting.pk}/result.csv")
+    exceptions = client.get(f"/secretary/{meeting.pk}/exceptions.csv")
+
+    tally = Tally.objects.get()
+    assert (tally.asked_by, tally.counted_by) == (first.actor, second.actor)
+    assert "246914" in result.text
+    assert b"".join(exceptions.streaming_content).decode("utf-8-sig").startswith("情形,")
+    assert attempts() == []
+
+
+def test_a_motion_with_a_minority_count_waits_for_the_list_of_insiders(meeting, client):
+    meeting.motions.filter(group=1).update(is_for_minority_count=True)
+    lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
+    client.force_login(make_operator())
+    url = f"/admin/meetings/meeting/{meeting.pk}/step/"
+
+    refused = client.post(f"{url}ask-tally/", follow=True)
+    client.post(f"{url}confirm-insiders/")
+    client.post(f"{url}ask-tally/")
+
+    assert "请先确认董监高" in refused.text
+    assert TallyRequest.objects.exists()
+    assert timezone.now() > TallyRequest.objects.get().asked_at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q, Value
 from django.utils.translation import gettext_lazy as _
 
 from meetings.models import Holder, Meeting
@@ -44,7 +44,9 @@ class Ballot(models.Model):
     level = models.PositiveSmallIntegerField(_("核验等级"))  # identity/voters.py
     code = models.CharField(_("确认码"), max_length=16)
     cast_at = models.DateTimeField(_("投票时间"))  # the database's clock
-    seq = models.BigIntegerField(_("受理序号"))
+    seq = models.BigIntegerField(
+        _("受理序号"), db_default=Func(Value("ballots_accept_seq"), function="nextval")
+    )
 
     objects = BallotQuerySet.as_manager()
 

@@ -14,6 +14,7 @@ from ballots import rules
 from ballots.casting import cast_ballot
 from ballots.entitlement import read_entitlement
 from ballots.models import Ballot
+from ballots.opening import recount
 from meetings import polls
 from meetings.agenda import read_agenda
 from meetings.models import Meeting
@@ -266,3 +267,74 @@ def test_the_seal_waits_for_a_ballot_under_way():
     assert order == ["cast", "sealed"]
     with pytest.raises(rules.TooLate):
         cast(holder)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_twenty_submits_by_two_browsers_one_opinion_stands_and_is_counted():
+    holder = make_holder(make_meeting(), shares=1_000)
+    meeting = Meeting.objects.get()
+    entitlement, agenda = read_entitlement(holder.pk, 0), read_agenda(holder.meeting_id)
+    threads = 20
+    together = Barrier(threads, timeout=30)
+
+    def submit(number):
+        opinion = "FOR" if number % 2 else "AGAINST"  # what each of the two browsers says
+        connection.ensure_connection()
+        together.wait()
+        try:
+            cast_ballot(
+                entitlement=entitlement,
+                agenda=agenda,
+                share_class=0,
+                choices={**WHOLE, "1.00": opinion},
+                level=1,
+            )
+        except rules.AlreadyCast:
+            return None
+        finally:
+            connection.close()
+        return opinion
+
+    with ThreadPoolExecutor(threads) as pool:
+        accepted = [opinion for opinion in pool.map(submit, range(threads)) if opinion]
+
+    with transaction.atomic():
+        polls.seal(meeting)
+    total = recount(meeting.pk)["motions"]["1.00"]["total"]
+    assert len(accepted) == 1
+    assert total["for"] == (1_000 if accepted == ["FOR"] else 0)
+    assert total["against"] == (1_000 if accepted == ["AGAINST"] else 0)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "reason"),
+    [("FOR", "FOR", "EXCLUSIVE"), ("FOR", "AGAINST", None), ("AGAINST", "AGAINST", None)],
+)
+def test_of_motions_that_exclude_each_other_a_ballot_agrees_to_one(holder, one, two, reason):
+    Meeting.objects.get().motions.filter(kind="PLAIN").update(exclusive_group="分红")
+    choices = {"1.00": one, "2.00": two}
+
+    if reason is None:
+        cast(holder, choices)
+    else:
+        with pytest.raises(rules.BadBallot) as refusal:
+            cast(holder, choices)
+        assert refusal.value.reason == reason
+
+    assert Ballot.objects.exists() == (reason is None)
+
+
+@pytest.mark.parametrize(("is_equal", "limit"), [(False, 20_000), (True, 2_000)])
+def test_special_voting_rights_raise_the_limit_unless_the_motion_is_one_share_one_vote(
+    holder, is_equal, limit
+):
+    meeting = Meeting.objects.get()
+    meeting.share_classes.update(votes_per_share=10)
+    meeting.motions.filter(kind="CUMULATIVE").update(is_one_share_one_vote=is_equal)
+
+    with pytest.raises(rules.BadBallot) as refusal:
+        cast(holder, {**WHOLE, "3.00": {"3.01": limit + 1}})
+    cast(holder, {**WHOLE, "3.00": {"3.01": limit}})
+
+    assert refusal.value.reason == "OVER_LIMIT"
+    assert Ballot.objects.get().choices["3.00"] == {"3.01": limit}

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
@@ -15,13 +15,14 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
+from ballots.opening import note_attempt
 from identity.models import User
 from meetings.lifecycle import BEFORE_INVITATION
 from meetings.models import Meeting
 from notifications import campaigns, tasks, wording
 from notifications.audiences import count_audience
 from notifications.models import Campaign, Delivery
-from notifications.progress import progress
+from notifications.progress import TELLING, progress, tells_of_votes, without_telling
 from voting_portal.admin import OperatorAdmin
 from voting_portal.common import ids
 
@@ -147,11 +148,17 @@ def list_deliveries(request: HttpRequest, campaign_id: int, site: admin.AdminSit
     """A campaign's deliveries in the order of the register, masked; `?state=` and `?after=`."""
     campaign = get_object_or_404(Campaign.objects.select_related("meeting__issuer"), pk=campaign_id)
     state, after = request.GET.get("state", ""), request.GET.get("after", "")
+    hidden = TELLING if tells_of_votes(campaign.meeting, now=timezone.now()) else ()
+    if state in {str(value.value) for value in hidden}:
+        by = _actor(request)
+        note_attempt(campaign.meeting_id, by=by, now=timezone.now(), what="deliveries")
+        raise PermissionDenied
     first, end = ids.holder_range(campaign.meeting_id)
     found = (
         Delivery.objects.of_campaign(campaign)
         .filter(holder__id__gte=first, holder__id__lt=end)
         .select_related("holder")
+        .exclude(state__in=hidden)
         .order_by("id")
     )
     if state.isdecimal():
@@ -167,7 +174,10 @@ def list_deliveries(request: HttpRequest, campaign_id: int, site: admin.AdminSit
         "deliveries": page,
         "after": page[-1].holder.index if len(deliveries) > len(page) else None,
         "state": state,
-        "states": [(str(value), label) for value, label in Delivery.State.choices],
+        "states": [
+            (str(value), label) for value, label in Delivery.State.choices if value not in hidden
+        ],
+        "is_secret": bool(hidden),
     }
     return render(request, "admin/notifications/campaign/deliveries.html", context)
 
@@ -179,12 +189,17 @@ def _panel(campaign: Campaign) -> dict[str, Any]:
     except wording.BadWording:
         notice = None  # the issuer's name has changed since
     is_planned = campaign.state in (State.DRAFT, State.APPROVED)
+    figures = None if is_planned else progress(campaign)
+    is_secret = tells_of_votes(campaign.meeting, now=timezone.now())
+    if figures is not None and is_secret:
+        figures = without_telling(figures)
     steps = STEPS_FROM.get(State(campaign.state), ())
     return {
         "steps": [(name, STEPS[name][1]) for name in steps],
         "notice": notice,
         "audience": count_audience(campaign.meeting_id) if is_planned else None,
-        "progress": None if is_planned else progress(campaign),
+        "progress": figures,
+        "is_secret": is_secret,
         "is_running": campaign.state == State.RUNNING,
     }
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Count
 from django.db.models import Max as Latest
 
+from meetings.models import Meeting
 from notifications.models import Campaign, Delivery
 
 State = Delivery.State
+# Whoever has voted is not written to: these states, and how many are in each, tell who voted.
+TELLING = (State.SKIPPED, State.ACCEPTED, State.DELIVERED)
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,26 @@ class Progress:
     changed_at: datetime | None
 
     @property
+    def told_or_not(self) -> int:
+        """Deliveries in the states that tell of votes, in one figure that does not."""
+        return self.skipped + self.accepted + self.delivered
+
+    @property
     def settled(self) -> int:
         """Deliveries that no worker will touch any more."""
         return self.planned - self.queued - self.sending
+
+
+def tells_of_votes(meeting: Meeting, *, now: datetime) -> bool:
+    """Whether deliveries could tell somebody who has voted: from the opening to the seal (Q2)."""
+    return now >= meeting.polls_open_at and meeting.polls_sealed_at is None
+
+
+def without_telling(figures: Progress) -> Progress:
+    """The same figures without the reasons of states that tell of votes."""
+    telling = {str(state.label) for state in TELLING}
+    reasons = tuple(reason for reason in figures.reasons if reason[0] not in telling)
+    return replace(figures, reasons=reasons)
 
 
 def progress(campaign: Campaign) -> Progress:

@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from meetings.models import JournalEntry, Meeting
 from notifications import campaigns, receipts
 from notifications.models import Campaign, Delivery
 from notifications.wording import default_wording
@@ -103,6 +104,7 @@ def test_a_paused_campaign_says_why(running, staff):
 
 def test_the_pages_show_neither_numbers_nor_links(running, staff):
     running.send()
+    Meeting.objects.update(polls_sealed_at=timezone.now())
 
     pages = [
         staff.get(page_of(running.campaign)),
@@ -143,6 +145,24 @@ def test_a_failure_shows_the_carriers_code(running, staff):
     page = staff.get(page_of(running.campaign))
 
     assert "<td>发送失败</td><td>MK:0001</td><td>1</td>" in page.text
+
+
+@pytest.mark.parametrize("states", [["ACCEPTED", "ACCEPTED"], ["SKIPPED", "DELIVERED"]])
+def test_while_the_polls_are_open_the_pages_do_not_tell_who_has_voted(running, staff, states):
+    for delivery, state in zip(running.deliveries[:2], states, strict=True):
+        reason = "voted" if state == "SKIPPED" else ""
+        Delivery.objects.filter(pk=delivery.pk).update(state=Delivery.State[state], reason=reason)
+    url = reverse("admin:campaign-deliveries", args=[running.campaign.pk])
+
+    page, listed = staff.get(page_of(running.campaign)), staff.get(url)
+    asked = staff.get(url, {"state": Delivery.State.SKIPPED})
+
+    assert "voted" not in page.text + listed.text
+    assert "无需发送</th>" not in page.text
+    assert "<td>2</td>" in page.text
+    assert listed.text.count("154****") == len(running.deliveries) - 2
+    assert asked.status_code == 403
+    assert JournalEntry.objects.filter(verb="secrecy.attempt").count() == 1
 
 
 @pytest.mark.parametrize("name", ["approve", "start", "pause", "resume", "cancel"])

@@ -14,7 +14,7 @@ from meetings.models import Issuer, Meeting, Motion, ShareClass
 from meetings.preparing import prepare_meeting
 
 MOTIONS = 20
-_codes = itertools.count(600_000)
+_codes = itertools.count(601_000)
 
 HOLDERS = """
 INSERT INTO meetings_holder

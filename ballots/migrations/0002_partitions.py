@@ -49,11 +49,17 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ballots_othervote
 CREATE AGGREGATE jsonb_merge(jsonb) (sfunc = jsonb_concat, stype = jsonb, initcond = '{}');
 """
 
+TALLY = """
+CREATE TRIGGER never_changed BEFORE UPDATE OR DELETE ON ballots_tally
+    FOR EACH ROW WHEN (OLD.content <> '{}') EXECUTE FUNCTION refuse_change();
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("ballots", "0001_initial"), ("meetings", "0002_partitions")]
     operations = [
         migrations.RunSQL(BALLOT, "DROP TABLE ballots_ballot; DROP SEQUENCE ballots_accept_seq"),
+        migrations.RunSQL(TALLY, "DROP TRIGGER never_changed ON ballots_tally"),
         migrations.RunSQL(
             OTHER_VOTE, "DROP AGGREGATE jsonb_merge(jsonb); DROP TABLE ballots_othervote"
         ),

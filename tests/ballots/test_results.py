@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import ProgrammingError, connection
 from django.utils import timezone
 
 from ballots import announcement
@@ -18,7 +19,7 @@ from ballots.opening import NotAsked, NotClosed, SamePerson, ask_for_tally, open
 from meetings import lifecycle
 from meetings.agenda import read_agenda
 from meetings.models import Meeting, ShareClass
-from meetings.preparing import recuse
+from meetings.preparing import confirm_insiders, recuse
 from tests.factories import make_holder, make_meeting
 
 pytestmark = pytest.mark.django_db
@@ -256,3 +257,72 @@ def test_the_command_writes_every_format(form, tmp_path):
 
     assert (tmp_path / "result").stat().st_size > 100
     assert Meeting.objects.get().state == "TALLIED"
+
+
+def test_a_recount_agrees_until_something_was_tampered_with(capsys, tmp_path):
+    meeting = make_meeting()
+    vote(meeting, 100)
+    close_and_count(meeting)
+
+    call_command("tally", meeting.pk, recount=True, out=tmp_path / "result")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE ballots_ballot DISABLE TRIGGER append_only")
+        cursor.execute("UPDATE ballots_ballot SET shares = 101")
+
+    assert "agrees" in capsys.readouterr().err
+    with pytest.raises(CommandError, match="attendance, motions"):
+        call_command("tally", meeting.pk, recount=True, out=tmp_path / "result")
+
+
+def test_a_result_is_never_changed():
+    meeting = make_meeting()
+    vote(meeting, 100)
+    close_and_count(meeting)
+
+    with pytest.raises(ProgrammingError, match="append-only"):
+        Tally.objects.update(counted_by="operator:9")
+
+
+def test_the_announcement_has_the_exchanges_tables():
+    meeting = make_meeting(closing_price="10")
+    ShareClass.objects.create(meeting=meeting, number=1, code="B", capital=1_000)
+    meeting.motions.filter(group=1).update(is_dividend=True, is_for_minority_count=True)
+    meeting.motions.filter(group=3).update(is_for_minority_count=True)
+    confirm_insiders(meeting.pk, by="operator:1", now=timezone.now())
+    vote(meeting, 1_000, three={"3.01": 2_000})
+
+    content = close_and_count(meeting)
+
+    tables = {t.title: t for t in announcement.tables(read_agenda(meeting.pk), content)}
+    assert list(tables)[:6] == [
+        "出席情况",
+        "非累积投票议案",
+        "累积投票议案表决情况",
+        "现金分红分段表决情况",
+        "涉及重大事项,5%以下股东的表决情况",
+        "关于议案表决的有关情况说明",
+    ]
+    assert ("其中:A股股东人数", 1) in tables["出席情况"].rows
+    names = [row[3] for row in tables["非累积投票议案"].rows if row[0] == "1.00"]
+    assert names == ["A股", "B股", "普通股合计"]
+    small = tables["现金分红分段表决情况"].rows[3]
+    assert small[:4] == ("1.00", "其中:市值50万以下普通股股东", 1_000, "100.0000")
+    policies = dict(tables["关于议案表决的有关情况说明"].rows)
+    assert policies["累积投票当选标准"] == "超过出席股份的二分之一"
+
+
+def test_a_star_company_counts_votes_not_shares():
+    meeting = make_meeting()
+    ShareClass.objects.create(
+        meeting=meeting, number=1, code="SVR", capital=1_000, votes_per_share=10
+    )
+    vote(meeting, 1_000)
+    vote(meeting, 100, share_class=1)
+
+    content = close_and_count(meeting)
+
+    agenda = read_agenda(meeting.pk)
+    attendance = dict(announcement.tables(agenda, content)[0].rows)
+    assert attendance["2、出席会议的股东所持有的表决权数量"] == 2_000
+    assert attendance["特别表决权股东所持有表决权数量"] == 1_000
+    assert content["motions"]["1.00"]["total"]["for"] == 2_000

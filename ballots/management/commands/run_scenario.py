@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from ballots.scenario import Unsupported, run_scenario
+from meetings.lifecycle import CannotAdvance
 
 
 class Command(BaseCommand):
@@ -26,7 +27,7 @@ class Command(BaseCommand):
                 outcome = run_scenario(json.loads(file.read_text()))
             except Unsupported as refusal:
                 outcome = {"name": file.stem, "ok": False, "unsupported": str(refusal)}
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, ValueError, KeyError, CannotAdvance) as error:
                 outcome = {
                     "name": file.stem,
                     "ok": False,

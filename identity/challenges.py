@@ -28,6 +28,7 @@ from meetings.models import Holder, MeetingKey
 from meetings.register.records import open_person
 from voting_portal import gateways
 from voting_portal.common import ids, locks
+from voting_portal.common.refusals import Refusal
 from voting_portal.gateways.protocol import Message, Outcome
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ WORDING = (
 )
 
 
-class CannotVerify(Exception):
+class CannotVerify(Refusal):
     """The browser is not verified; `message` says why in words for the holder."""
 
-    message: StrOrPromise = _("身份核验未通过。")
+    message = _("身份核验未通过。")
     status = 422
 
 
@@ -61,13 +62,12 @@ class TooManyCodes(CannotVerify):
     status = 429
 
     def __init__(self, wait: timedelta) -> None:
-        super().__init__()
         minutes = max(1, -(-int(wait.total_seconds()) // 60))
         if minutes <= 60:
             words: StrOrPromise = _("验证码发送次数过多，请在%(minutes)s分钟后再获取。")
         else:
             words = _("该手机号今天获取验证码的次数已用完，请明天再试。")
-        self.message = words % {"minutes": minutes}
+        super().__init__(words % {"minutes": minutes})
 
 
 class CannotSend(CannotVerify):
@@ -89,12 +89,12 @@ class NoTriesLeft(CannotVerify):
 
 class WrongCode(CannotVerify):
     def __init__(self, left: int) -> None:
-        super().__init__()
-        self.message = ngettext_lazy(
+        words = ngettext_lazy(
             "验证码不正确，还可再试%(left)s次。请核对最新收到的短信。",
             "验证码不正确，还可再试%(left)s次。请核对最新收到的短信。",
             left,
-        ) % {"left": left}
+        )
+        super().__init__(words % {"left": left})
 
 
 @dataclass(frozen=True)

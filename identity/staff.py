@@ -20,9 +20,10 @@ from django.utils.translation import gettext_lazy as _
 from identity import limits
 from identity.models import StaffPass, User
 from meetings.models import Issuer
+from voting_portal.common.refusals import Refusal
 
 
-class CannotSignIn(Exception):
+class CannotSignIn(Refusal):
     """Nobody is signed in; `message` says why."""
 
     message = _("登录未成功。")

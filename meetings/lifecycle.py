@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from meetings import journal, polls
 from meetings.models import JournalEntry, Meeting, Motion
+from voting_portal.common.refusals import Refusal
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 # 互联网投票平台: 9:15 to 15:00 of the meeting's day.
@@ -29,18 +30,10 @@ State = Meeting.State
 BEFORE_INVITATION = (State.DRAFT, State.REGISTER_LOADED, State.MOTIONS_CONFIRMED)
 
 
-class CannotAdvance(Exception):
+class CannotAdvance(Refusal):
     """The meeting stays where it is; `message` says what is missing."""
 
     message = _("会议当前状态不允许这一步。")
-
-    def __init__(self, message: object = None) -> None:
-        super().__init__()
-        if message is not None:
-            self.message = message  # type: ignore[assignment]
-
-    def __str__(self) -> str:
-        return str(self.message)
 
 
 class SamePerson(CannotAdvance):

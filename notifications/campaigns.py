@@ -23,6 +23,7 @@ from notifications.audiences import IN_AUDIENCE
 from notifications.models import Campaign, Delivery
 from voting_portal import gateways
 from voting_portal.common import ids, locks, partitions
+from voting_portal.common.refusals import Refusal
 
 BATCH_LENGTH = 500
 SYSTEM = "system:sender"
@@ -32,18 +33,8 @@ NOTIFIABLE = (Meeting.State.INVITED, Meeting.State.OPEN)
 State = Campaign.State
 
 
-class CannotSend(Exception):
+class CannotSend(Refusal):
     """The campaign stays as it is; `message` says why."""
-
-    message = _("不能执行这一步。")
-
-    def __init__(self, message: object = None) -> None:
-        super().__init__()
-        if message is not None:
-            self.message = message  # type: ignore[assignment]
-
-    def __str__(self) -> str:
-        return str(self.message)
 
 
 class WrongState(CannotSend):

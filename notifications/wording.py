@@ -15,6 +15,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from meetings.models import Meeting
+from voting_portal.common.refusals import Refusal
 
 LINK = "链接"
 MEETING_WORDS = ("简称", "代码", "届次", "月", "日")
@@ -24,15 +25,8 @@ MOST_UNITS = 500  # what carriers take at most
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
-class BadWording(Exception):
+class BadWording(Refusal):
     """Such a text cannot be sent; `message` says why."""
-
-    def __init__(self, message: object) -> None:
-        super().__init__()
-        self.message = str(message)
-
-    def __str__(self) -> str:
-        return self.message
 
 
 @dataclass(frozen=True)

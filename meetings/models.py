@@ -7,16 +7,19 @@ live in partitions, one a meeting, that the register's loading makes.
 from __future__ import annotations
 
 from datetime import datetime, time
+from typing import TypeVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Trim, Upper
 from django.utils.translation import gettext_lazy as _
 
 from voting_portal.common import ids
 from voting_portal.common.constraints import one_of
+
+_Imported = TypeVar("_Imported", bound=models.Model)
 
 
 class Issuer(models.Model):
@@ -345,10 +348,119 @@ class Document(models.Model):
         return self.title
 
 
-class Register(models.Model):
+class ImportProfile(models.Model):
+    """How some files name their columns (导入模板): headers and the fields that they mean."""
+
+    name = models.CharField(_("名称"), max_length=60, unique=True)
+
+    class Meta:
+        verbose_name = _("导入模板")
+        verbose_name_plural = _("导入模板")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ImportHeader(models.Model):
+    """A header and what it means (表头); it means one thing, whichever profile it stands in."""
+
+    class Field(models.TextChoices):
+        SECURITY_CODE = "security_code", _("证券代码")
+        ACCOUNT_NO = "account_no", _("证券账户号码")
+        YMT_NO = "ymt_no", _("一码通账户号码")
+        HOLDER_NAME = "holder_name", _("持有人全称")
+        SHORT_NAME = "short_name", _("持有人简称(全称为空时采用)")
+        ID_TYPE = "id_type", _("证件类型")
+        ID_NO = "id_no", _("证件号码")
+        QTY = "qty", _("持有数量")
+        SHARE_CLASS = "share_class", _("证券类别")
+        CIRC_TYPE = "circ_type", _("流通类型")
+        RIGHT_TYPE = "right_type", _("权益类别")
+        PHONE = "phone", _("联系电话")
+        MOTION = "motion", _("议案序号(名单)")
+        GROUP = "group", _("一致行动人组别(名单)")
+        # Known, but neither needed nor kept (minimisation).
+        FROZEN_QTY = "frozen_qty", _("质押/冻结数量(不采用)")
+        HOLDER_TYPE = "holder_type", _("持有人类别(不采用)")
+        ADDRESS = "address", _("通讯地址(不采用)")
+        ZIP = "zip", _("邮政编码(不采用)")
+        RANK = "rank", _("名次(不采用)")
+        RATIO = "ratio", _("持有比例(不采用)")
+
+    profile = models.ForeignKey(ImportProfile, models.CASCADE, related_name="headers")
+    header = models.CharField(
+        _("表头"),
+        max_length=40,
+        unique=True,
+        help_text=_("不分大小写;同一表头只能对应一项内容"),
+        error_messages={"unique": _("该表头已对应一项内容。")},
+    )
+    field = models.CharField(_("内容"), max_length=13, choices=Field)
+    # Tells which field of a broken DBF header is the wrong one.
+    dbf_width = models.PositiveSmallIntegerField(_("DBF字段宽度"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("表头")
+        verbose_name_plural = _("表头")
+        constraints = [
+            one_of(
+                "field",
+                "security_code account_no ymt_no holder_name short_name id_type id_no qty "
+                "share_class circ_type right_type phone motion group frozen_qty holder_type "
+                "address zip rank ratio",
+                name="import_header_field_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(header=Upper(Trim(F("header")))) & ~Q(header=""),
+                name="import_header_as_compared",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.header
+
+
+class ImportedFileManager(models.Manager[_Imported]):
+    """Leaves the complete list of faults in the database until somebody downloads it."""
+
+    def get_queryset(self) -> models.QuerySet[_Imported]:
+        return super().get_queryset().defer("fault_list")
+
+
+class ImportedFile(models.Model):
+    """A file as it was received and what its checks said: loaded whole or refused whole."""
+
+    file_name = models.CharField(_("文件名"), max_length=255)
+    file_size = models.PositiveBigIntegerField(_("文件大小(字节)"))
+    sha256 = models.CharField(_("SHA-256"), max_length=64)
+    rows_read = models.PositiveIntegerField(_("读取行数"), default=0)
+    rows_loaded = models.PositiveIntegerField(_("载入行数"), default=0)
+    rows_refused = models.PositiveIntegerField(_("拒绝行数"), default=0)
+    # [{"kind", "row", "line", "column", "value" (masked)}], the first thousand of each sort
+    errors = models.JSONField(_("错误"), default=list)
+    warnings = models.JSONField(_("警告"), default=list)
+    fault_list = models.BinaryField(default=bytes)  # all of them, packed; register/fault_list.py
+    uploaded_by = models.CharField(_("上传人"), max_length=60)
+    uploaded_at = models.DateTimeField(_("上传时间"))
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(rows_read=F("rows_loaded") + F("rows_refused")),
+                name="%(class)s_counts_add_up",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+
+class Register(ImportedFile):
     """A shareholder register (股东名册) as it was received: what it said, who loaded it."""
 
     class State(models.TextChoices):
+        RECEIVED = "RECEIVED", _("已收到,正在检查")
         REFUSED = "REFUSED", _("未通过检查")
         CHECKED = "CHECKED", _("待复核")
         LOADED = "LOADED", _("已载入")
@@ -357,28 +469,32 @@ class Register(models.Model):
     meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="registers")
     version = models.PositiveSmallIntegerField(_("版本"))
     state = models.CharField(_("状态"), max_length=8, choices=State)
-    file_name = models.CharField(_("文件名"), max_length=255)
-    file_size = models.PositiveBigIntegerField(_("文件大小(字节)"))
-    sha256 = models.CharField(_("SHA-256"), max_length=64)
-    rows_read = models.PositiveIntegerField(_("读取行数"), default=0)
-    rows_loaded = models.PositiveIntegerField(_("载入行数"), default=0)
-    rows_refused = models.PositiveIntegerField(_("拒绝行数"), default=0)
+    # What the side form (报送表) says; empty where it says nothing.
+    stated_accounts = models.PositiveIntegerField(_("申报的证券账户数"), null=True)
+    stated_shares = models.PositiveBigIntegerField(_("申报的股份总数(股)"), null=True)
+    stated_record_date = models.DateField(_("申报的股权登记日"), null=True)
+    progress = models.PositiveSmallIntegerField(_("已读取(%)"), default=0)
+    tries = models.PositiveSmallIntegerField(default=0)  # to load it in the background
     accounts = models.PositiveIntegerField(_("证券账户数"), default=0)
     holders = models.PositiveIntegerField(_("股东数"), default=0)
     shares = models.JSONField(_("各类别股数"), default=dict)  # {"A": 912780881}
-    # [{"kind", "row", "line", "column", "value" (masked)}], the first thousand of each sort
-    errors = models.JSONField(_("错误"), default=list)
-    warnings = models.JSONField(_("警告"), default=list)
-    uploaded_by = models.CharField(_("上传人"), max_length=60)
-    uploaded_at = models.DateTimeField(_("上传时间"))
     approved_by = models.CharField(_("复核人"), max_length=60, blank=True)
     approved_at = models.DateTimeField(_("复核时间"), null=True)
+
+    objects = ImportedFileManager["Register"]()
 
     class Meta:
         verbose_name = _("股东名册")
         verbose_name_plural = _("股东名册")
+        indexes = [
+            # For the worker that loads what was received.
+            models.Index(fields=["id"], name="register_waiting", condition=Q(state="RECEIVED"))
+        ]
         constraints = [
-            one_of("state", "REFUSED CHECKED LOADED REPLACED", name="register_state_known"),
+            *ImportedFile.Meta.constraints,
+            one_of(
+                "state", "RECEIVED REFUSED CHECKED LOADED REPLACED", name="register_state_known"
+            ),
             models.UniqueConstraint(fields=["meeting", "version"], name="register_version_once"),
             models.UniqueConstraint(
                 fields=["meeting"], condition=Q(state="LOADED"), name="register_one_in_force"
@@ -386,14 +502,40 @@ class Register(models.Model):
             models.CheckConstraint(
                 condition=~Q(approved_by=F("uploaded_by")), name="register_second_person"
             ),
-            models.CheckConstraint(
-                condition=Q(rows_read=F("rows_loaded") + F("rows_refused")),
-                name="register_counts_add_up",
-            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.file_name} v{self.version}"
+
+
+class RegisterPart(models.Model):
+    """A piece of a register's file on its way (名册分片), sealed; gone once the file was read."""
+
+    register = models.ForeignKey(Register, models.CASCADE, related_name="parts")
+    number = models.PositiveIntegerField()  # from 0
+    sealed = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["register", "number"], name="register_part_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"part {self.number} of register {self.register_id}"
+
+
+class ListImport(ImportedFile):
+    """A side list (名单) of a meeting as it was received: whom it names, what was wrong with it."""
+
+    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="list_imports")
+    kind = models.CharField(_("名单"), max_length=20)  # a key of register/side_lists.py
+
+    objects = ImportedFileManager["ListImport"]()
+
+    class Meta:
+        verbose_name = _("名单导入")
+        verbose_name_plural = _("名单导入")
+        constraints = [*ImportedFile.Meta.constraints]
 
 
 class HolderQuerySet(models.QuerySet["Holder"]):

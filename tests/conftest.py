@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.core.cache import cache
 from django.db import connection
+from django.db.models.signals import post_migrate  # noqa: TID251 - only a flush needs it
 
 from meetings import live
+from meetings.register import profiles
 from voting_portal.common import partitions
 
 
@@ -16,9 +20,19 @@ from voting_portal.common import partitions
 def _fresh_process() -> Iterator[None]:
     """A test starts like a fresh process: no meeting known, no limit used up."""
     live.forget()
+    profiles.forget()
     cache.clear()
     yield
     live.forget()
+    profiles.forget()
+
+
+def _ship_profiles(**_signal: object) -> None:
+    """Put back what a migration brought: a flush after a test that commits takes it away."""
+    import_module("meetings.migrations.0003_profiles").ship(apps, None)
+
+
+post_migrate.connect(_ship_profiles, sender=apps.get_app_config("meetings"))
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import polars as pl
 
 from meetings.register.chunks import BLOCK_BYTES, Chunk, Content, Stream, make_chunk
 from meetings.register.findings import Finding, Unreadable
-from meetings.register.profiles import DBF_WIDTHS, SHORT_NAME, Layout, field_of
+from meetings.register.profiles import Layout, heading_of
 
 DBASE, VISUAL_FOXPRO = 0x03, 0x30
 BACKLINK_BYTES = 263  # Visual FoxPro's header ends with the path of its database
@@ -91,7 +91,10 @@ class DbfReader:
         findings: list[Finding] = []
         is_cut = [False] * len(live)
         for position in positions:
-            texts, bad = _decode(raw[str(position)], self._fields[position], is_cut)
+            can_be_cut = (
+                layout.is_short_name(position) and self._fields[position].width == SHORT_NAME_BYTES
+            )
+            texts, bad = _decode(raw[str(position)], is_cut if can_be_cut else None)
             findings += (
                 Finding("ENCODING", first + live[at] + 1, None, layout.field_at(position))
                 for at in bad
@@ -137,12 +140,13 @@ def _check_widths(fields: list[_Field], record_bytes: int) -> None:
     excess = fields[-1].at + fields[-1].width - record_bytes
     if excess == 0:
         return
+    headings = [(heading_of(field.header), field.width) for field in fields]
     wrong = [
-        field.header
-        for field in fields
-        if field.width - DBF_WIDTHS.get(field.header.upper(), field.width) == excess
+        heading.shown_field
+        for heading, width in headings
+        if heading and heading.dbf_width is not None and width - heading.dbf_width == excess
     ]
-    column = (field_of(wrong[0]) or wrong[0]) if len(wrong) == 1 else None
+    column = wrong[0] if len(wrong) == 1 else None
     raise Unreadable(Finding("DBF_STRUCTURE", column=column))
 
 
@@ -153,11 +157,11 @@ def _read_exactly(stream: Stream, size: int) -> bytes:
     return block
 
 
-def _decode(raw: pl.Series, field: _Field, is_cut: list[bool]) -> tuple[pl.Series, list[int]]:
+def _decode(raw: pl.Series, is_cut: list[bool] | None) -> tuple[pl.Series, list[int]]:
     """The texts of a column and the places of those that are no GB18030.
 
-    A short name that fills its twelve bytes may end with half a character, which is dropped and
-    noted in `is_cut`.
+    Where there is an `is_cut`, a value may end with half a character, which is dropped and noted
+    in it.
     """
     try:
         texts = raw.cast(pl.String)
@@ -173,14 +177,15 @@ def _decode(raw: pl.Series, field: _Field, is_cut: list[bool]) -> tuple[pl.Serie
             return pl.Series(at_once), []
     except UnicodeDecodeError:
         pass
-    can_be_cut = field.header.strip().upper() == SHORT_NAME and field.width == SHORT_NAME_BYTES
     repaired, bad = [], []
     for at, value in enumerate(values):
         try:
             text = value.decode("gb18030")
         except UnicodeDecodeError:
-            text = _without_half_character(value) if can_be_cut else ""
-            is_cut[at] = bool(text)
+            text = ""
+            if is_cut is not None:
+                text = _without_half_character(value)
+                is_cut[at] = bool(text)
             if not text:
                 bad.append(at)
         repaired.append(text)

@@ -1,61 +1,40 @@
-"""How registers name their columns (导入模板): header aliases and the fields that they mean.
+"""How files name their columns (导入模板): headers and the fields that they mean.
 
-Two layouts are known: the older one of HST* field codes and the current one of Chinese headers.
-Their codes are a working assumption until an issuer's real T1 file is at hand.
+The profiles are data that staff edit in the admin; the older layout of HST* field codes and the
+current one of Chinese headers are shipped by a migration. Their codes are a working assumption
+until an issuer's real T1 file is at hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from meetings.models import ImportHeader
 from meetings.register.findings import Finding, Unreadable
 
 MANDATORY = ("security_code", "account_no", "holder_name", "qty")
-SHORT_NAME, FULL_NAME = "HSTGDXM", "HSTGDQC"
+REGISTER = (
+    *MANDATORY,
+    *("short_name", "ymt_no", "id_type", "id_no", "share_class", "circ_type", "right_type"),
+    "phone",
+)
+REMEMBERED_SECONDS = 5.0
 
-# field -> the headers that mean it
-ALIASES = {
-    "security_code": ("证券代码", "股票代码", "ZQDM", "HSTTGDM"),
-    "account_no": ("证券账户号码", "股东代码", "股东账号", "证券账户", "ZQZH", "HSTGDDM"),
-    "ymt_no": ("一码通账户号码", "一码通", "YMTZH"),
-    "holder_name": ("持有人名称", "股东名称", "持有人全称", FULL_NAME, SHORT_NAME),
-    "id_type": ("证件类型", "ZJLB"),
-    "id_no": ("证件号码", "身份证明文件号码", "ZJHM"),
-    "qty": ("持有数量", "持股数量", "持股总数", "CYSL", "HSTCYSL"),
-    "share_class": ("证券类别", "股份类别", "HSTZQLB"),
-    "circ_type": ("流通类型", "股份性质", "HSTLTLX"),
-    "right_type": ("权益类别", "HSTQYLB"),
-    "phone": ("联系电话", "手机号码", "移动电话", "LXDH"),
-}
-# Known, but neither needed nor kept (minimisation).
-UNUSED = {
-    "frozen_qty": ("质押/冻结总数",),
-    "holder_type": ("持有人类别",),
-    "address": ("通讯地址", "HSTTXDZ"),
-    "zip": ("邮政编码",),
-    "rank": ("名次", "序号", "名次/序号"),
-    "ratio": ("持有比例",),
-}
-# Field widths of the HST* layout: they tell which field of a broken header is the wrong one.
-DBF_WIDTHS = {
-    "HSTGDDM": 10,
-    "HSTTGDM": 9,
-    "HSTZQLB": 2,
-    "HSTLTLX": 1,
-    "HSTQYLB": 2,
-    "HSTCYSL": 11,
-    "HSTGDXM": 12,
-    "HSTGDQC": 80,
-    "YMTZH": 12,
-    "ZJLB": 2,
-    "ZJHM": 40,
-    "LXDH": 20,
-    "HSTTXDZ": 40,
-}
-_FIELDS = {
-    alias: field for table in (ALIASES, UNUSED) for field, names in table.items() for alias in names
-}
+
+@dataclass(frozen=True)
+class Heading:
+    """What a header means, where it is claimed, and how wide the field is in a DBF (if known)."""
+
+    field: str
+    profile: int
+    dbf_width: int | None
+
+    @property
+    def shown_field(self) -> str:
+        """How a finding names the column: full and short names are both the holder's name."""
+        return "holder_name" if self.field == "short_name" else self.field
 
 
 @dataclass(frozen=True)
@@ -66,44 +45,93 @@ class Layout:
     columns: dict[str, int]
     short_name: int | None  # a second column for the name, used where the full one is blank
     unknown: tuple[str, ...]
+    # Of each header, as known when the file was opened: while its rows are copied, nobody can ask
+    # the database. Empty for files whose headers are no profile's.
+    headings: tuple[Heading | None, ...] = ()
 
     def field_at(self, position: int) -> str:
         """How a finding names the column at a position."""
-        header = self.headers[position] if position < len(self.headers) else ""
-        return field_of(header) or _shown(header)
+        if position >= len(self.headers):
+            return ""
+        heading = self._heading_at(position)
+        return heading.shown_field if heading else _shown(self.headers[position])
+
+    def is_short_name(self, position: int) -> bool:
+        heading = self._heading_at(position)
+        return heading is not None and heading.field == "short_name"
+
+    def _heading_at(self, position: int) -> Heading | None:
+        return self.headings[position] if self.headings else heading_of(self.headers[position])
 
 
-def field_of(header: str) -> str | None:
-    """The field that a header means; blanks round it and letter case do not matter."""
-    return _FIELDS.get(header.strip().upper())
+class _Known:
+    """What this process has read; replaced whole, never changed in place."""
+
+    headings: Mapping[str, Heading] = {}
+    read_at = float("-inf")  # seconds of the monotonic clock
 
 
-def recognise(headers: Sequence[str], *, line: int | None) -> Layout:
-    """The layout of a file with these headers, or Unreadable: a field is missing or there twice."""
+def heading_of(header: str) -> Heading | None:
+    """What a header means; blanks round it and letter case do not matter."""
+    return _headings().get(header.strip().upper())
+
+
+def forget() -> None:
+    """Read the profiles again at the next question."""
+    _Known.read_at = float("-inf")
+
+
+def recognise(
+    headers: Sequence[str],
+    *,
+    line: int | None,
+    wanted: Sequence[str] = REGISTER,
+    mandatory: Sequence[str] = MANDATORY,
+) -> Layout:
+    """The layout of a file with these headers, or Unreadable: a field is missing or there twice.
+
+    Of the known fields only the `wanted` ones are looked at.
+    """
+    headings = tuple(heading_of(header) for header in headers)
     columns: dict[str, int] = {}
-    short_name = None
-    for position, header in enumerate(headers):
-        field = field_of(header)
-        if field is None or field in UNUSED:
+    for position, heading in enumerate(headings):
+        if heading is None or heading.field not in wanted:
             continue
-        if field not in columns:
-            columns[field] = position
-        elif short_name is None and _are_both_names(header, headers[columns[field]]):
-            short_name, columns[field] = columns[field], position
-            if header.strip().upper() == SHORT_NAME:
-                short_name, columns[field] = columns[field], short_name
-        else:
-            raise Unreadable(Finding("DUPLICATE_COLUMN", line=line, column=field))
-    if missing := [field for field in MANDATORY if field not in columns]:
+        if heading.field in columns:
+            raise Unreadable(Finding("DUPLICATE_COLUMN", line=line, column=heading.shown_field))
+        columns[heading.field] = position
+    short_name = columns.pop("short_name", None)
+    if short_name is not None:
+        full_name = columns.setdefault("holder_name", short_name)
+        if full_name == short_name:
+            short_name = None
+        elif not _are_of_one_profile(headings[full_name], headings[short_name]):
+            raise Unreadable(Finding("DUPLICATE_COLUMN", line=line, column="holder_name"))
+    if missing := [field for field in mandatory if field not in columns]:
         raise Unreadable(*(Finding("MISSING_COLUMN", line=line, column=field) for field in missing))
-    unknown = tuple(_shown(h) for h in headers if h.strip() and field_of(h) is None)
-    return Layout(tuple(headers), columns, short_name, unknown)
+    unknown = tuple(
+        _shown(header)
+        for header, heading in zip(headers, headings, strict=True)
+        if heading is None and header.strip()
+    )
+    return Layout(tuple(headers), columns, short_name, unknown, headings)
+
+
+def _headings() -> Mapping[str, Heading]:
+    if time.monotonic() - _Known.read_at > REMEMBERED_SECONDS:
+        _Known.headings = {
+            header.header: Heading(header.field, header.profile_id, header.dbf_width)
+            for header in ImportHeader.objects.all()
+        }
+        _Known.read_at = time.monotonic()
+    return _Known.headings
+
+
+def _are_of_one_profile(*headings: Heading | None) -> bool:
+    """Whether one profile claims them all: then they are a full and a short name by design."""
+    return len({heading and heading.profile for heading in headings}) == 1
 
 
 def _shown(header: str) -> str:
     """As much of an unknown header as a list of faults needs."""
     return "".join(c if c.isprintable() else " " for c in header[:40]).strip()
-
-
-def _are_both_names(*headers: str) -> bool:
-    return {header.strip().upper() for header in headers} == {SHORT_NAME, FULL_NAME}

@@ -20,7 +20,7 @@ from meetings.register.chunks import (
     make_chunk,
 )
 from meetings.register.findings import Finding, Unreadable
-from meetings.register.profiles import Layout, field_of
+from meetings.register.profiles import Layout, heading_of
 
 LONGEST_LINE = BLOCK_BYTES  # bytes; honest records are far shorter
 # Control characters at the beginning of pictures, archives, spreadsheets and databases. NUL is not
@@ -55,7 +55,7 @@ class TextReader:
             raise Unreadable(Finding(fault.kind, line=1)) from None
         if not header and not self._lines.rest().strip():
             raise Unreadable(Finding("EMPTY_FILE"))
-        if len(header) == 1 and field_of(header[0]) is None:
+        if len(header) == 1 and heading_of(header[0]) is None:
             raise Unreadable(Finding("NOT_A_REGISTER"))
         self._line = reader.line_num
         return header

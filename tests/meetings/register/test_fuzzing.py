@@ -6,12 +6,15 @@ import contextlib
 import io
 from datetime import date
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meetings.register import checks, profiles, reading
 from meetings.register.findings import Unreadable
 from tests.meetings.register.files import HEADERS, SAMPLES, expectation
+
+pytestmark = pytest.mark.django_db  # the profiles of headers are data
 
 DBF = (SAMPLES / "bad_account_format.dbf").read_bytes()
 XLSX = (SAMPLES / "bad_numeric_id.xlsx").read_bytes()

@@ -17,6 +17,8 @@ from meetings.register.chunks import BLOCK_BYTES
 from meetings.register.findings import Finding, Unreadable
 from tests.meetings.register.files import HEADERS, SAMPLES, csv_file, row
 
+pytestmark = pytest.mark.django_db  # the profiles of headers are data
+
 DBF = (SAMPLES / "t1_600000_20260623.dbf").read_bytes()
 XLSX = (SAMPLES / "register.xlsx").read_bytes()
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from voting_portal.common import masking
 
-KEPT_OF_A_KIND = 1_000
 WARNINGS = frozenset(
-    {"ID_CHECKSUM", "ID_DATE", "NAME_SUSPICIOUS", "NAME_TRUNCATED", "UNKNOWN_COLUMN"}
+    {
+        *("ALREADY_LISTED", "ID_CHECKSUM", "ID_DATE", "NAME_SUSPICIOUS", "NAME_TRUNCATED"),
+        *("NOT_ON_REGISTER", "UNKNOWN_COLUMN"),
+    }
 )
 
 # kind -> why, what to do
 KINDS = {
+    "AFTER_INVITATION": (
+        _("会议通知已发出,名册不能再更换。"),
+        _("如名册确有错误,请延期或取消会议。"),
+    ),
+    "ALREADY_LISTED": (_("该账户已在名单中。"), _("仅作提示:不重复登记。")),
+    "CANNOT_LOAD": (
+        _("系统多次未能载入该文件。"),
+        _("请联系运维人员查看日志,然后重新上传。"),
+    ),
     "ACCOUNT_FORMAT": (
         _("账户号码不符合格式。"),
         _("证券账户为字母加9位数字(如A123456789),一码通为12位数字;请向中国结算重新导出。"),
@@ -47,6 +57,7 @@ KINDS = {
         _("缺少必需的列。"),
         _("需要证券代码、证券账户号码、持有人名称和持有数量四列。"),
     ),
+    "GROUP_FORMAT": (_("组别不是1至999的整数。"), _("同一组一致行动人填相同的数字。")),
     "NAME_SUSPICIOUS": (
         _("名称以公式符号开头或含有尖括号。"),
         _("仅作提示:原样保存,页面与导出文件中已作处理。"),
@@ -59,13 +70,19 @@ KINDS = {
         _("内容不是扩展名所说的格式。"),
         _("请上传DBF、CSV、TXT(制表符)、XLSX或其ZIP。"),
     ),
-    "NO_ROWS": (_("名册没有任何一行。"), _("核对导出条件后重新上传。")),
+    "NOT_ON_REGISTER": (
+        _("名册中没有这个账户。"),
+        _("仅作提示:核对账户号码,或待名册启用后再看。"),
+    ),
+    "NO_ROWS": (_("文件没有任何一行数据。"), _("核对导出条件后重新上传。")),
+    "NO_SUCH_MOTION": (_("本次会议没有这个议案。"), _("议案序号写作1、1.00或2.01,与议程一致。")),
     "NUL_BYTE": (_("文字中夹有空字节。"), _("请重新导出,不要用其他软件另存。")),
     "NUMERIC_ID_CELL": (
         _("证件号码或一码通是数字单元格,Excel只保留15位。"),
         _("将该列设为文本格式,从原始数据重新填入。"),
     ),
     "OVER_CAPITAL": (_("持股合计超过已发行股份。"), _("核对会议的股本,或向中国结算重新导出。")),
+    "PHONE_FORMAT": (_("手机号码不是1开头的11位数字。"), _("固定电话不能接收短信,请删去该行。")),
     "QTY_FORMAT": (_("持有数量不是整数。"), _("只能用数字,不带逗号、加号和单位。")),
     "QTY_FRACTION": (_("持有数量带小数。"), _("持有数量须为整数股。")),
     "QTY_NEGATIVE": (_("持有数量为负。"), _("核对该行。")),
@@ -147,32 +164,6 @@ class Unreadable(Exception):
         self.findings = findings
 
 
-@dataclass
-class Findings:
-    """All faults counted, the first thousand of each kind kept: memory is flat in bad rows too."""
-
-    kept: list[Finding] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def add(self, findings: Iterable[Finding]) -> None:
-        for finding in findings:
-            self.counts[finding.kind] += 1
-            if self.counts[finding.kind] <= KEPT_OF_A_KIND:
-                self.kept.append(finding)
-
-    @property
-    def errors(self) -> list[Finding]:
-        return [finding for finding in sorted(self.kept, key=_place) if not finding.is_warning]
-
-    @property
-    def warnings(self) -> list[Finding]:
-        return [finding for finding in sorted(self.kept, key=_place) if finding.is_warning]
-
-    @property
-    def has_errors(self) -> bool:
-        return any(kind not in WARNINGS for kind in self.counts)
-
-
 def with_reasons(findings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Findings as a register keeps them, with why and what to do in the reader's language."""
     return [
@@ -191,7 +182,3 @@ def mask_value(column: str, value: str) -> str:
     if mask := _MASKS.get(column):
         return mask(value)
     return value if len(value) <= 7 else masking.mask_id_number(value)
-
-
-def _place(finding: Finding) -> tuple[int, str, str]:
-    return finding.row or 0, finding.column or "", finding.kind

@@ -14,7 +14,8 @@ from django.db import transaction
 
 from meetings.register import checks, profiles, reading
 from meetings.register.checks import Expectation, Stated
-from meetings.register.findings import Finding, Findings, Unreadable
+from meetings.register.fault_list import Findings
+from meetings.register.findings import Finding, Unreadable
 from meetings.register.records import Keys
 from meetings.register.staging import Staging
 

@@ -178,8 +178,10 @@ class Staging:
 
     def duplicates(self) -> Iterator[Finding]:
         """Rows that repeat account, class, 流通类型 and 权益类别 of an earlier one."""
-        for row, line, account, first in self._rows(_DUPLICATES):
-            yield Finding("DUPLICATE_ROW", row, line, "account_no", account, first)
+        with connection.chunked_cursor() as cursor:
+            cursor.execute(self._compose(_DUPLICATES))
+            for row, line, account, first in iter(cursor.fetchone, None):
+                yield Finding("DUPLICATE_ROW", row, line, "account_no", account, first)
 
     def count_accounts(self) -> int:
         ((accounts,),) = self._rows(_ACCOUNTS)
@@ -251,8 +253,7 @@ class Staging:
 
     def _copy_all(self, holders: pl.DataFrame, staged: pl.DataFrame) -> None:
         self._copy(self.holders, holders)
-        name = self._names["rows"]
-        self._copy(name, staged)
+        self._copy(self._names["rows"], staged)
 
     def _copy(self, table: str | sql.Composable, rows: pl.DataFrame) -> None:
         """COPY by the columns' names."""

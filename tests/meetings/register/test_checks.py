@@ -8,8 +8,11 @@ import polars as pl
 import pytest
 
 from meetings.register import checks, profiles, reading
-from meetings.register.findings import KEPT_OF_A_KIND, Finding, Findings
+from meetings.register.fault_list import KEPT_OF_A_KIND, Findings
+from meetings.register.findings import Finding
 from tests.meetings.register.files import GOOD_ID, csv_file, expectation, row
+
+pytestmark = pytest.mark.django_db  # the profiles of headers are data
 
 
 def check(*rows: str) -> tuple[pl.DataFrame, list[tuple[str, int | None, str | None]]]:

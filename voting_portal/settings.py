@@ -139,7 +139,11 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "periodic"
-CELERY_TASK_ROUTES = {"notifications.tasks.send_batch": {"queue": "sending"}}
+CELERY_TASK_ROUTES = {
+    "notifications.tasks.send_batch": {"queue": "sending"},
+    # A load takes a while; nothing else waits behind it.
+    "voting_portal.tasks.load_registers": {"queue": "registers"},
+}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "Asia/Shanghai"
@@ -147,6 +151,11 @@ CELERY_BEAT_SCHEDULE = {
     "open and close the polls that are due": {
         "task": "ballots.tasks.move_polls",
         "schedule": timedelta(seconds=5),
+    },
+    "load registers that were received": {
+        "task": "voting_portal.tasks.load_registers",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 2},  # during a load of minutes they do not pile up
     },
     "ring for batches that wait": {
         "task": "notifications.tasks.ring",

@@ -7,17 +7,23 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import AdminSite
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST
 
+from meetings.admin.uploads import SealingUploadHandler
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting, Register
+from meetings.register import fault_list
 from meetings.register.findings import with_reasons
-from meetings.register.loading import approve_register, discard_register, load_register
+from meetings.register.loading import approve_register, discard_register
+from meetings.register.preview import preview_of
+from meetings.register.receiving import receive_register
 from voting_portal.admin import OperatorAdmin
 
 SHOWN_FINDINGS = 100
@@ -36,18 +42,30 @@ class UploadForm(forms.Form):
     stated_shares = forms.IntegerField(label=_("股份总数(股)"), min_value=1, required=False)
 
 
+@csrf_exempt  # checked by _receive_upload: the form may be read only once its handler is set
 def upload_register(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpResponse:
-    """Check and load a file; it takes effect when somebody else approves it."""
+    """Take a file in; a worker checks it, and it takes effect when somebody else approves it."""
     meeting = Meeting.objects.select_related("issuer").filter(pk=meeting_id).first()
     if meeting is None:
         raise Http404
+    with transaction.atomic():
+        if request.method == "POST":
+            request.upload_handlers = [SealingUploadHandler(meeting_id)]
+        response = _receive_upload(request, meeting, site)
+        if response.status_code != 302:
+            transaction.set_rollback(True)  # the parts of a file that nobody wants
+    return response
+
+
+@csrf_protect
+def _receive_upload(request: HttpRequest, meeting: Meeting, site: AdminSite) -> HttpResponse:
     form = UploadForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         file = form.cleaned_data["file"]
         try:
-            register = load_register(
-                meeting_id,
-                file,
+            register = receive_register(
+                meeting.pk,
+                file.incoming,
                 file_name=file.name,
                 stated_holders=form.cleaned_data["stated_holders"],
                 stated_shares=form.cleaned_data["stated_shares"],
@@ -78,8 +96,52 @@ def decide(request: HttpRequest, register_id: int, decision: str) -> HttpRespons
     return redirect("admin:meetings_register_change", register_id)
 
 
+class ImportedFileAdmin(OperatorAdmin):
+    """A file that was received, with its report; the complete one is a download."""
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        received = self.get_object(request, object_id)
+        if received is not None:
+            extra_context = {**(extra_context or {}), **self.report_of(received)}
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def report_of(self, received: Any) -> dict[str, Any]:
+        """What the page says beside the file's own fields."""
+        return {
+            "findings": [
+                (_("错误"), with_reasons(received.errors[:SHOWN_FINDINGS])),
+                (_("警告"), with_reasons(received.warnings[:SHOWN_FINDINGS])),
+            ],
+            "faults_page": f"admin:{self.model._meta.model_name}-faults",
+        }
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.model._meta.model_name}-faults"
+        wrap = self.admin_site.admin_view
+        return [path("<int:pk>/faults.csv", wrap(self.download), name=name), *super().get_urls()]
+
+    def download(self, request: HttpRequest, pk: int) -> StreamingHttpResponse:
+        """All errors and warnings as CSV."""
+        found = self.get_queryset(request).filter(pk=pk).values_list("fault_list", flat=True)
+        packed = found.first()
+        if not packed:
+            raise Http404
+        response = StreamingHttpResponse(
+            fault_list.as_csv(bytes(packed)), content_type="text/csv; charset=utf-8"
+        )
+        name = f"{self.model._meta.model_name}-{pk}-faults.csv"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        return response
+
+
 @admin.register(Register)
-class RegisterAdmin(OperatorAdmin):
+class RegisterAdmin(ImportedFileAdmin):
     list_display = (
         "meeting",
         "version",
@@ -97,27 +159,15 @@ class RegisterAdmin(OperatorAdmin):
     fields = (
         ("meeting", "version", "state"),
         ("file_name", "file_size", "sha256"),
+        ("stated_accounts", "stated_shares", "stated_record_date"),
         ("rows_read", "rows_loaded", "rows_refused"),
         ("accounts", "holders", "shares"),
         ("uploaded_by", "uploaded_at"),
         ("approved_by", "approved_at"),
     )
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        register = self.get_object(request, object_id)
-        if register is not None:
-            findings = [
-                (_("错误"), with_reasons(register.errors[:SHOWN_FINDINGS])),
-                (_("警告"), with_reasons(register.warnings[:SHOWN_FINDINGS])),
-            ]
-            extra_context = {**(extra_context or {}), "findings": findings}
-        return super().change_view(request, object_id, form_url, extra_context)
+    def report_of(self, received: Any) -> dict[str, Any]:
+        return {**super().report_of(received), "preview": preview_of(received)}
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view

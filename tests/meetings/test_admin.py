@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from meetings.models import Candidate, Document, Holder, Issuer, Meeting, Motion, Register
+from meetings.register.receiving import load_next
 from tests.factories import make_issuer, make_meeting, make_operator, make_secretary
 
 pytestmark = pytest.mark.django_db
@@ -102,6 +103,13 @@ def upload(client, meeting, content, name="register.csv", **stated):
     )
 
 
+def upload_and_check(client, meeting, content, **stated):
+    """As `upload`, and what the worker does then; it reads only what was committed."""
+    uploaded = upload(client, meeting, content, **stated)
+    assert load_next(now=timezone.now())
+    return uploaded
+
+
 def step(client, meeting, name):
     return client.post(reverse("admin:meeting-step", args=[meeting.pk, name]), follow=True)
 
@@ -145,11 +153,13 @@ def test_candidates_are_for_elections_only(client, operator):
     assert not Meeting.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_two_people_take_a_meeting_from_its_register_to_open_links(client, operator, checker):
     issuer = make_issuer()
     meeting = add_meeting(client, issuer)
 
-    uploaded = upload(client, meeting, REGISTER.format(code=issuer.security_code).encode())
+    content = REGISTER.format(code=issuer.security_code).encode()
+    uploaded = upload_and_check(client, meeting, content)
     register = Register.objects.get()
     assert uploaded.url == reverse("admin:meetings_register_change", args=[register.pk])
     approve = reverse("admin:register-decide", args=[register.pk, "approve"])
@@ -166,12 +176,13 @@ def test_two_people_take_a_meeting_from_its_register_to_open_links(client, opera
     assert "register.approved" in page
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_bad_register_names_row_and_reason_and_leaves_nothing(client, operator):
     issuer = make_issuer()
     meeting = add_meeting(client, issuer)
     bad = REGISTER.format(code=issuer.security_code).replace("8500", "85.5")
 
-    uploaded = upload(client, meeting, bad.encode())
+    uploaded = upload_and_check(client, meeting, bad.encode())
 
     register = Register.objects.get()
     assert register.state == "REFUSED"
@@ -179,15 +190,21 @@ def test_a_bad_register_names_row_and_reason_and_leaves_nothing(client, operator
     page = client.get(uploaded.url).text
     assert "QTY_FRACTION" in page
     assert "持有数量须为整数股" in page
+    faults = client.get(reverse("admin:register-faults", args=[register.pk]))
+    assert faults.headers["Content-Type"] == "text/csv; charset=utf-8"
+    content = b"".join(faults.streaming_content)
+    assert content.startswith(b"\xef\xbb\xbf")
+    assert "QTY_FRACTION,2,3,qty" in content.decode()
     assert not Holder.objects.of_meeting(meeting.pk).exists()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_stated_totals_are_compared(client, operator):
     issuer = make_issuer()
     meeting = add_meeting(client, issuer)
     good = REGISTER.format(code=issuer.security_code).encode()
 
-    upload(client, meeting, good, stated_holders="2", stated_shares="10001")
+    upload_and_check(client, meeting, good, stated_holders="2", stated_shares="10001")
 
     register = Register.objects.get()
     assert register.state == "REFUSED"
@@ -244,6 +261,8 @@ def test_every_state_has_a_page(client, operator, state):
         "meetings_motion",
         "meetings_recusal",
         "meetings_register",
+        "meetings_importprofile",
+        "meetings_listimport",
         "meetings_journalentry",
     ],
 )

@@ -18,3 +18,13 @@ def hold(kind: int, subject: int, *, shared: bool = False) -> None:
     function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {function}(%s, %s)", [kind, subject])
+
+
+def try_to_hold(kind: int, subject: int) -> bool:
+    """Hold the lock until the transaction ends, if nobody holds it now."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("an advisory lock needs a transaction")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [kind, subject])
+        ((is_held,),) = cursor.fetchall()
+    return bool(is_held)

@@ -39,7 +39,7 @@ class Processes:
             self._start(
                 "worker",
                 *("-m", "celery", "--app=voting_portal", "worker", "--beat"),
-                *(f"--schedule={schedule}-{web.port}", "--queues=sending,periodic"),
+                *(f"--schedule={schedule}-{web.port}", "--queues=sending,periodic,registers"),
                 *("--concurrency=2", "--loglevel=WARNING", "--without-gossip", "--without-mingle"),
             )
             self._start(

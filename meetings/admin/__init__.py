@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from meetings.admin import agenda, journal, lists, register
+from meetings.admin import agenda, journal, lists, profiles, register, side_lists
 
-__all__ = ["agenda", "journal", "lists", "register"]
+__all__ = ["agenda", "journal", "lists", "profiles", "register", "side_lists"]

@@ -18,6 +18,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from meetings.admin.register import upload_register
+from meetings.admin.side_lists import upload_list
 from meetings.admin.steps import links_of, steps_of, take_step
 from meetings.models import Document, Issuer, Meeting, Motion, ShareClass
 from meetings.preparing import candidate_names, name_candidates, prepare_meeting
@@ -218,6 +219,12 @@ class MeetingAdmin(OperatorAdmin):
                 wrap(upload_register),
                 {"site": self.admin_site},
                 name="meeting-register",
+            ),
+            path(
+                "<int:meeting_id>/list/",
+                wrap(upload_list),
+                {"site": self.admin_site},
+                name="meeting-list",
             ),
             *super().get_urls(),
         ]

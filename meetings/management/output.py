@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Iterable
-from typing import TextIO
+from typing import Any, TextIO
 
 from meetings.register.findings import Finding
 
@@ -59,6 +59,11 @@ def places(findings: Iterable[Finding]) -> list[dict[str, object]]:
         {key: value for key, value in finding.as_json().items() if key != "value"}
         for finding in findings
     ]
+
+
+def kept_findings(kept: Iterable[dict[str, Any]]) -> list[Finding]:
+    """The findings that a report in the database keeps."""
+    return [Finding(**finding) for finding in kept]
 
 
 def peak_megabytes() -> int:

@@ -14,9 +14,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from meetings.lifecycle import CannotAdvance
-from meetings.management.output import ProgressBar, findings_table, peak_megabytes, places
+from meetings.management.output import (
+    ProgressBar,
+    findings_table,
+    kept_findings,
+    peak_megabytes,
+    places,
+)
 from meetings.models import Meeting, Register
-from meetings.register.findings import Finding
 from meetings.register.loading import approve_register, load_register
 
 
@@ -69,7 +74,7 @@ class Command(BaseCommand):
 
 
 def _as_json(register: Register, *, seconds: float) -> str:
-    errors, warnings = _findings(register.errors), _findings(register.warnings)
+    errors, warnings = kept_findings(register.errors), kept_findings(register.warnings)
     content = {
         "status": register.state.lower(),
         "register": register.pk,
@@ -98,11 +103,7 @@ def _as_text(register: Register, *, seconds: float) -> str:
             f"read {register.rows_read:,} = loaded {loaded:,} + refused {refused:,} rows",
             f"{register.accounts:,} accounts, {register.holders:,} holders, shares {shares or '-'}",
             f"{seconds:.1f} s, {speed:,.0f} rows/s, at most {peak_megabytes()} MB",
-            *findings_table("errors", _findings(register.errors)),
-            *findings_table("warnings", _findings(register.warnings)),
+            *findings_table("errors", kept_findings(register.errors)),
+            *findings_table("warnings", kept_findings(register.warnings)),
         ]
     )
-
-
-def _findings(kept: list[dict[str, Any]]) -> list[Finding]:
-    return [Finding(**finding) for finding in kept]

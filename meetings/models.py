@@ -466,7 +466,9 @@ class Register(ImportedFile):
         LOADED = "LOADED", _("已载入")
         REPLACED = "REPLACED", _("已被替换")
 
-    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="registers")
+    meeting = models.ForeignKey(
+        Meeting, models.PROTECT, related_name="registers", verbose_name=_("股东会")
+    )
     version = models.PositiveSmallIntegerField(_("版本"))
     state = models.CharField(_("状态"), max_length=8, choices=State)
     # What the side form (报送表) says; empty where it says nothing.

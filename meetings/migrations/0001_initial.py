@@ -296,7 +296,7 @@ class Migration(migrations.Migration):
                 ('shares', models.JSONField(default=dict, verbose_name='各类别股数')),
                 ('approved_by', models.CharField(blank=True, max_length=60, verbose_name='复核人')),
                 ('approved_at', models.DateTimeField(null=True, verbose_name='复核时间')),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='registers', to='meetings.meeting')),
+                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='registers', to='meetings.meeting', verbose_name='股东会')),
             ],
             options={
                 'verbose_name': '股东名册',

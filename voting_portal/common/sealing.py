@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -49,13 +49,21 @@ def sealer(key: bytes, *, algorithm: str = "AES-256-GCM") -> Callable[[bytes, by
     """`seal` for many records under one key: a function of plain bytes and context."""
     if algorithm != "AES-256-GCM":
         return lambda plain, context: seal(key, plain, context=context, algorithm=algorithm)
-    encrypt = AESGCM(key).encrypt
+    encrypt, nonces = AESGCM(key).encrypt, _nonces()
 
     def seal_one(plain: bytes, context: bytes) -> bytes:
-        nonce = secrets.token_bytes(NONCE_BYTES)
+        nonce = next(nonces)
         return b"\x01" + nonce + encrypt(nonce, plain, context)
 
     return seal_one
+
+
+def _nonces() -> Iterator[bytes]:
+    """Random nonces, many at a call of the operating system."""
+    while True:
+        drawn = secrets.token_bytes(NONCE_BYTES * 1_000)
+        for at in range(0, len(drawn), NONCE_BYTES):
+            yield drawn[at : at + NONCE_BYTES]
 
 
 def open_sealed(key: bytes, sealed: bytes, *, context: bytes) -> bytes:

@@ -1,4 +1,8 @@
-"""Counting every ballot of a meeting, beside one aggregate over the same rows."""
+"""Counting every ballot of a meeting, beside one aggregate query over the same rows.
+
+The floor asks what the tally has to know at the least, for and against of every motion by class,
+and nothing of minorities, segments, recusals, other channels or rules.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,13 @@ from bench.meetings import MOTIONS, cast_all, make_meeting, vote_elsewhere
 from meetings.agenda import read_agenda
 from voting_portal.common import ids
 
-FLOOR = """
-SELECT share_class, count(*), sum(shares), sum(shares) FILTER (WHERE choices ->> '1.00' = 'FOR')
+SUMS = ", ".join(
+    f"sum(shares) FILTER (WHERE choices ->> '{motion}.00' = '{opinion}')"
+    for motion in range(1, MOTIONS + 1)
+    for opinion in ("FOR", "AGAINST")
+)
+FLOOR = f"""
+SELECT share_class, count(*), sum(shares), {SUMS}
 FROM ballots_ballot WHERE id >= %s AND id < %s GROUP BY share_class
 """
 
@@ -25,7 +34,7 @@ def measure(scale: Scale) -> Iterator[Row]:
     cast_all(meeting)
     note = f"{scale.rows:,} ballots x {MOTIONS} motions"
     yield _row("tally", meeting.pk, scale, note)
-    others = vote_elsewhere(meeting, every=10)
+    others = vote_elsewhere(meeting, every=20)
     note = f"{note}, all breakdowns; {others:,} of them voted at a terminal, too"
     yield _row("tally mixed", meeting.pk, scale, note)
 

@@ -111,17 +111,26 @@ class CampaignAdmin(OperatorAdmin):
         )
         obj.pk, obj.number = planned.pk, planned.number
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        campaign = self.get_object(request, object_id)
-        if campaign is not None:
-            extra_context = {**(extra_context or {}), **_panel(campaign)}
-        return super().change_view(request, object_id, form_url, extra_context)
+    def panel(self, campaign: Campaign) -> dict[str, Any]:
+        """What the campaign's page shows above its fields."""
+        try:
+            notice = wording.compose(campaign.wording, campaign.meeting)
+        except wording.BadWording:
+            notice = None  # the issuer's name has changed since
+        is_planned = campaign.state in (State.DRAFT, State.APPROVED)
+        figures = None if is_planned else progress(campaign)
+        is_secret = tells_of_votes(campaign.meeting, now=timezone.now())
+        if figures is not None and is_secret:
+            figures = without_telling(figures)
+        steps = STEPS_FROM.get(State(campaign.state), ())
+        return {
+            "steps": [(name, STEPS[name][1]) for name in steps],
+            "notice": notice,
+            "audience": count_audience(campaign.meeting_id) if is_planned else None,
+            "progress": figures,
+            "is_secret": is_secret,
+            "is_running": campaign.state == State.RUNNING,
+        }
 
 
 @require_POST
@@ -180,28 +189,6 @@ def list_deliveries(request: HttpRequest, campaign_id: int, site: admin.AdminSit
         "is_secret": bool(hidden),
     }
     return render(request, "admin/notifications/campaign/deliveries.html", context)
-
-
-def _panel(campaign: Campaign) -> dict[str, Any]:
-    """What the campaign's page shows above its fields."""
-    try:
-        notice = wording.compose(campaign.wording, campaign.meeting)
-    except wording.BadWording:
-        notice = None  # the issuer's name has changed since
-    is_planned = campaign.state in (State.DRAFT, State.APPROVED)
-    figures = None if is_planned else progress(campaign)
-    is_secret = tells_of_votes(campaign.meeting, now=timezone.now())
-    if figures is not None and is_secret:
-        figures = without_telling(figures)
-    steps = STEPS_FROM.get(State(campaign.state), ())
-    return {
-        "steps": [(name, STEPS[name][1]) for name in steps],
-        "notice": notice,
-        "audience": count_audience(campaign.meeting_id) if is_planned else None,
-        "progress": figures,
-        "is_secret": is_secret,
-        "is_running": campaign.state == State.RUNNING,
-    }
 
 
 def _actor(request: HttpRequest) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
@@ -43,3 +43,19 @@ class OperatorAdmin(admin.ModelAdmin[Any]):
 
     def has_delete_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
         return False
+
+    def panel(self, _subject: Any) -> dict[str, Any]:
+        """What a row's page shows beside its fields: the context of our own template."""
+        return {}
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        subject = self.get_object(request, object_id)
+        if subject is not None:
+            extra_context = {**(extra_context or {}), **self.panel(subject)}
+        return super().change_view(request, object_id, form_url, extra_context)

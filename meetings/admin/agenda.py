@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.forms.models import BaseInlineFormSet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -229,24 +229,14 @@ class MeetingAdmin(OperatorAdmin):
             *super().get_urls(),
         ]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        meeting = self.get_object(request, object_id)
-        if meeting is not None:
-            extra_context = {
-                **(extra_context or {}),
-                "steps": steps_of(meeting),
-                "links": links_of(meeting),
-                "registers": meeting.registers.order_by("-version"),
-                "journal": meeting.journal.order_by("-id")[:20],
-                "takes_register": meeting.state in (*EDITABLE, Meeting.State.MOTIONS_CONFIRMED),
-            }
-        return super().change_view(request, object_id, form_url, extra_context)
+    def panel(self, meeting: Meeting) -> dict[str, Any]:
+        return {
+            "steps": steps_of(meeting),
+            "links": links_of(meeting),
+            "registers": meeting.registers.order_by("-version"),
+            "journal": meeting.journal.order_by("-id")[:20],
+            "takes_register": meeting.state in (*EDITABLE, Meeting.State.MOTIONS_CONFIRMED),
+        }
 
     def save_model(self, request: HttpRequest, obj: Meeting, form: Any, change: bool) -> None:
         if change:

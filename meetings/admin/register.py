@@ -99,19 +99,7 @@ def decide(request: HttpRequest, register_id: int, decision: str) -> HttpRespons
 class ImportedFileAdmin(OperatorAdmin):
     """A file that was received, with its report; the complete one is a download."""
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        received = self.get_object(request, object_id)
-        if received is not None:
-            extra_context = {**(extra_context or {}), **self.report_of(received)}
-        return super().change_view(request, object_id, form_url, extra_context)
-
-    def report_of(self, received: Any) -> dict[str, Any]:
+    def panel(self, received: Any) -> dict[str, Any]:
         """What the page says beside the file's own fields."""
         return {
             "findings": [
@@ -166,8 +154,8 @@ class RegisterAdmin(ImportedFileAdmin):
         ("approved_by", "approved_at"),
     )
 
-    def report_of(self, received: Any) -> dict[str, Any]:
-        return {**super().report_of(received), "preview": preview_of(received)}
+    def panel(self, received: Any) -> dict[str, Any]:
+        return {**super().panel(received), "preview": preview_of(received)}
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view

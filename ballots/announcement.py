@@ -1,4 +1,4 @@
-"""The tables of the announcement (决议公告) as page, XLSX and CSV show them.
+"""The tables of the announcement (决议公告) as page and files show them; XLSX and CSV.
 
 Headings follow the exchange's form of announcement. Numbers are votes; texts that a spreadsheet
 would take for a formula are written as text.
@@ -76,9 +76,14 @@ def as_csv(agenda: Agenda, content: dict[str, Any]) -> bytes:
     return target.getvalue().encode("utf-8-sig")
 
 
-def _heading(agenda: Agenda, table: Table) -> str:
+def title_of(agenda: Agenda) -> str:
+    """Whose meeting it is, and whether it is a rehearsal."""
     rehearsal = _("(演练)") if agenda.is_rehearsal else ""
-    return f"{agenda.issuer_name} {agenda.title}{rehearsal} {table.title}"
+    return f"{agenda.issuer_name} {agenda.title}{rehearsal}"
+
+
+def _heading(agenda: Agenda, table: Table) -> str:
+    return f"{title_of(agenda)} {table.title}"
 
 
 def _harmless(cell: Cell) -> Cell:

@@ -21,6 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from ballots import announcement
+from ballots.announcement_files import FORMS
 from ballots.charts import opinion_bar
 from ballots.exceptions import write_exceptions
 from ballots.models import Tally
@@ -32,13 +33,6 @@ from meetings.models import Meeting
 
 P = ParamSpec("P")
 BLOCK_BYTES = 1 << 16
-FORMATS: dict[str, tuple[str, Callable[..., bytes]]] = {
-    "xlsx": (
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        announcement.as_xlsx,
-    ),
-    "csv": ("text/csv; charset=utf-8", announcement.as_csv),
-}
 
 
 def secretary_required(
@@ -100,14 +94,16 @@ def meeting_page(request: HttpRequest, user: User, meeting: int) -> HttpResponse
 @secretary_required
 def download(_request: HttpRequest, user: User, meeting: int, form: str) -> HttpResponse:
     subject, tally = counted(user, meeting, what=f"result.{form}")
-    if form not in FORMATS:
+    if form not in FORMS:
         raise Http404
-    content_type, write = FORMATS[form]
-    document = write(read_agenda(subject.pk), tally.content)
+    document = FORMS[form].write(read_agenda(subject.pk), tally)
     journal.record(subject, "result.downloaded", by=user.actor, at=timezone.now(), format=form)
     return HttpResponse(
         document,
-        headers={"Content-Type": content_type, **_attachment(subject, f"result.{form}")},
+        headers={
+            "Content-Type": FORMS[form].content_type,
+            **_attachment(subject, f"result.{form}"),
+        },
     )
 
 

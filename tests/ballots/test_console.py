@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from ballots.announcement_files import FORMS
 from ballots.casting import cast_ballot
 from ballots.charts import opinion_bar
 from ballots.entitlement import read_entitlement
@@ -68,12 +69,12 @@ def test_somebody_elses_meeting_is_not_found(client, secretary):
     other = make_meeting()
     count(other)
 
-    for name, *more in (("meeting",), ("download", "csv"), ("download", "xlsx")):
+    for name, *more in (("meeting",), *(("download", form) for form in FORMS)):
         answer = client.get(reverse(f"console:{name}", args=[other.pk, *more]))
         assert answer.status_code == 404
 
 
-@pytest.mark.parametrize("form", ["csv", "xlsx"])
+@pytest.mark.parametrize("form", sorted(FORMS))
 def test_before_the_tally_there_is_no_figure_and_no_file(client, meeting, secretary, form):
     page = client.get(page_of(meeting)).text
     download = client.get(reverse("console:download", args=[meeting.pk, form]))

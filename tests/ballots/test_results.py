@@ -247,7 +247,7 @@ def test_the_downloads_hold_the_same_figures_and_no_formulas():
     assert any("<v>1234</v>" in sheet for sheet in sheets)
 
 
-@pytest.mark.parametrize("form", ["json", "csv", "xlsx"])
+@pytest.mark.parametrize("form", ["json", "csv", "xlsx", "docx", "pdf"])
 def test_the_command_writes_every_format(form, tmp_path):
     meeting = make_meeting()
     vote(meeting, 100)

@@ -69,7 +69,10 @@ def test_no_page_differs_by_the_votes_that_came_in(meeting, client, role):
     assert seen(client, paths) == before
 
 
-@pytest.mark.parametrize("name", ["result.csv", "result.xlsx", "exceptions.csv"])
+@pytest.mark.parametrize(
+    "name",
+    ["result.csv", "result.xlsx", "result.docx", "result.pdf", "result.json", "exceptions.csv"],
+)
 def test_a_download_before_the_close_is_forbidden_and_journalled_once(meeting, client, name):
     secretary, stranger = make_secretary(meeting.issuer), make_secretary()
     client.force_login(secretary)

@@ -1,4 +1,4 @@
-"""`./manage.py tally MEETING --format json|csv|xlsx`: the result of a closed meeting."""
+"""`./manage.py tally MEETING --format json|csv|xlsx|docx|pdf`: the result of a closed meeting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from ballots import announcement
+from ballots.announcement_files import FORMS
 from ballots.models import Tally
 from ballots.opening import LISTED, NotClosed, ask_for_tally, note_attempt, open_tally, recount
 from meetings.agenda import read_agenda
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("meeting", type=int)
-        parser.add_argument("--format", choices=["json", "csv", "xlsx"], default="json")
+        parser.add_argument("--format", choices=sorted(FORMS), default="json")
         parser.add_argument("--by", default="command:operator", help="who asks for the tally")
         parser.add_argument(
             "--with", default="command:scrutineer", dest="scrutineer", help="who opens it"
@@ -42,13 +42,7 @@ class Command(BaseCommand):
         )
         if options["recount"]:
             self._compare(tally)
-        agenda = read_agenda(meeting)
-        if options["format"] == "json":
-            document = json.dumps(tally.content, ensure_ascii=False, indent=2).encode() + b"\n"
-        elif options["format"] == "csv":
-            document = announcement.as_csv(agenda, tally.content)
-        else:
-            document = announcement.as_xlsx(agenda, tally.content)
+        document = FORMS[options["format"]].write(read_agenda(meeting), tally)
         if out:
             out.write_bytes(document)
         else:

@@ -1,0 +1,75 @@
+"""The tables of the announcement as a Word document, ready to paste into the company's own."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from docx import Document
+from docx.document import Document as Paper
+from docx.enum.section import WD_ORIENT
+from docx.enum.text import WD_ALIGN_PARAGRAPH
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
+from docx.shared import Pt
+from docx.table import _Cell, _Row
+
+from ballots.announcement import tables, title_of
+from ballots.announcement_tables import Cell, Table
+from meetings.agenda import Agenda
+
+FONT = "宋体"
+
+
+def as_docx(agenda: Agenda, content: dict[str, Any]) -> bytes:
+    """A landscape document: the meeting, then a heading and a table each; no field, no macro."""
+    paper = Document()
+    _set_up(paper)
+    paper.core_properties.title = title_of(agenda)
+    paper.core_properties.author = agenda.issuer_name
+    paper.core_properties.comments = ""
+    paper.add_heading(title_of(agenda), level=1)
+    for table in tables(agenda, content):
+        paper.add_heading(table.title, level=2)
+        _add(paper, table)
+    target = io.BytesIO()
+    paper.save(target)
+    return target.getvalue()
+
+
+def _set_up(paper: Paper) -> None:
+    section = paper.sections[0]
+    section.orientation = WD_ORIENT.LANDSCAPE
+    section.page_width, section.page_height = section.page_height, section.page_width
+    for name in ("Normal", "Heading 1", "Heading 2"):
+        font = paper.styles[name].font
+        font.name = FONT
+        # Word keeps a font of its own for Chinese characters.
+        font.element.get_or_add_rPr().get_or_add_rFonts().set(qn("w:eastAsia"), FONT)
+    paper.styles["Normal"].font.size = Pt(9)
+
+
+def _add(paper: Paper, table: Table) -> None:
+    drawn = paper.add_table(rows=len(table.rows) + 1, cols=len(table.columns), style="Table Grid")
+    lines = iter(drawn.rows)
+    head = next(lines)
+    _repeat_on_every_page(head)
+    for cell, name in zip(head.cells, table.columns, strict=True):
+        _write(cell, name, is_bold=True)
+    for line, row in zip(lines, table.rows, strict=True):
+        for cell, value in zip(line.cells, row, strict=True):
+            _write(cell, value)
+
+
+def _write(cell: _Cell, value: Cell, *, is_bold: bool = False) -> None:
+    paragraph = cell.paragraphs[0]
+    run = paragraph.add_run(f"{value:,}" if isinstance(value, int) else value)
+    run.bold = is_bold
+    if isinstance(value, int):
+        paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
+
+
+def _repeat_on_every_page(row: _Row) -> None:
+    mark = OxmlElement("w:tblHeader")
+    mark.set(qn("w:val"), "true")
+    row._tr.get_or_add_trPr().append(mark)  # noqa: SLF001

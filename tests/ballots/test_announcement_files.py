@@ -1,0 +1,137 @@
+"""The files of the result, read back: each says what the page says."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import zlib
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from docx import Document
+
+from ballots import announcement
+from ballots.announcement_files import FORMS
+from ballots.announcement_tables import Table
+from ballots.models import Tally
+from ballots.opening import ask_for_tally, open_tally
+from meetings import lifecycle
+from meetings.agenda import read_agenda
+from meetings.models import JournalEntry
+from tests.ballots.test_results import vote
+from tests.factories import make_meeting, make_secretary
+
+pytestmark = pytest.mark.django_db
+HOSTILE = "关于<b>&“=1+1”的议案"
+
+
+@pytest.fixture
+def tally():
+    meeting = make_meeting()
+    meeting.motions.filter(group=1).update(title=HOSTILE)
+    vote(meeting, 1_234_567, "FOR", "AGAINST")
+    lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
+    ask_for_tally(meeting.pk, by="operator:1", now=timezone.now())
+    open_tally(meeting.pk, by="operator:2", now=timezone.now())
+    return Tally.objects.get()
+
+
+def written(tally, form):
+    return FORMS[form].write(read_agenda(tally.meeting_id), tally)
+
+
+def pages_of(pdf):
+    """The text of each page, string by string; written for the one font and filter in use."""
+    for stream in re.findall(rb"stream\r?\n(.*?)endstream", pdf, re.DOTALL):
+        drawn = zlib.decompress(base64.a85decode(stream.strip().removesuffix(b"~>")))
+        strings = re.findall(rb"\(((?:\\.|[^\\)])*)\) Tj", drawn, re.DOTALL)
+        yield "\n".join(unescaped(string).decode("utf-16-be") for string in strings)
+
+
+def unescaped(string):
+    codes = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
+
+    def meant(found):
+        sign = found[1]
+        return bytes([int(sign, 8)]) if sign.isdigit() else codes.get(sign, sign)
+
+    return re.sub(rb"\\(\d{3}|.)", meant, string, flags=re.DOTALL)
+
+
+def test_the_word_document_has_the_pages_tables(tally):
+    agenda = read_agenda(tally.meeting_id)
+
+    paper = Document(io.BytesIO(written(tally, "docx")))
+
+    expected = announcement.tables(agenda, tally.content)
+    headings = [p.text for p in paper.paragraphs]
+    assert headings[0] == f"{agenda.issuer_name} {agenda.title}(演练)"
+    assert headings[1:] == [table.title for table in expected]
+    assert len(paper.tables) == len(expected)
+    for drawn, table in zip(paper.tables, expected, strict=True):
+        cells = [tuple(cell.text for cell in row.cells) for row in drawn.rows]
+        shown = [tuple(f"{c:,}" if isinstance(c, int) else c for c in row) for row in table.rows]
+        assert cells == [table.columns, *shown]
+
+
+def test_the_pdf_has_the_tables_places_to_sign_and_numbered_pages(tally):
+    agenda = read_agenda(tally.meeting_id)
+
+    pdf = written(tally, "pdf")
+
+    pages = list(pages_of(pdf))
+    assert pdf.startswith(b"%PDF")
+    assert f"/Count {len(pages)} " in re.sub(r"\s+", " ", pdf.decode("latin-1"))
+    whole = "".join(pages).replace("\n", "")
+    counted_at = f"{timezone.localtime(tally.counted_at):%Y-%m-%d %H:%M:%S}"
+    for text in ("计票人(签字)", "监票人(签字)", "律师(签字)", HOSTILE, "1,234,567"):
+        assert text in whole
+    for table in announcement.tables(agenda, tally.content):
+        assert table.title in whole
+    for number, page in enumerate(pages, start=1):
+        assert f"第{number}页,共{len(pages)}页" in page
+        assert agenda.title in page
+        assert counted_at in page
+
+
+def test_a_long_table_goes_on_over_the_pages_of_a_pdf_under_its_head(tally, monkeypatch):
+    rows = tuple((f"{number}.00", number) for number in range(200))
+    table = Table("长表", ("议案序号", "票数"), rows)
+    monkeypatch.setattr("ballots.announcement_pdf.tables", lambda *_: [table])
+
+    pages = list(pages_of(written(tally, "pdf")))
+
+    assert len(pages) > 5
+    assert all("议案序号" in page for page in pages[:-1])
+    assert "199.00" in "".join(pages[-2:])
+
+
+def test_the_same_result_gives_the_same_pdf(tally):
+    once, again = (written(Tally.objects.get(), "pdf") for _time in range(2))
+
+    assert once == again
+
+
+def test_the_json_is_the_result_document(tally):
+    document = json.loads(written(tally, "json"))
+
+    assert document == tally.content
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_every_form_is_a_download_and_stands_in_the_journal(tally, client, form):
+    secretary = make_secretary(tally.meeting.issuer)
+    client.force_login(secretary)
+
+    page = client.get(reverse("console:meeting", args=[tally.meeting_id])).text
+    answer = client.get(reverse("console:download", args=[tally.meeting_id, form]))
+
+    assert f"result.{form}" in page
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == FORMS[form].content_type
+    assert answer["Content-Disposition"].endswith(f'result.{form}"')
+    entry = JournalEntry.objects.get(verb="result.downloaded")
+    assert (entry.actor, entry.details) == (secretary.actor, {"format": form})

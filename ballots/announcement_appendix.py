@@ -14,7 +14,7 @@ from voting_portal.common import ids
 
 def appendix(content: dict[str, Any]) -> Iterator[Table]:
     """The exception lists: superseded, excluded and invalid votes, and the files taken in."""
-    channels = {channel.value: str(channel.label) for channel in Channel} | {"LINK": _("本平台")}
+    channels = channel_names()
     yield Table(
         _("重复表决(以第一次为准,未计入)"),
         (_("渠道"), _("受理序号"), _("议案序号")),
@@ -54,6 +54,11 @@ def appendix(content: dict[str, Any]) -> Iterator[Table]:
             for file in content.get("imports", ())
         ),
     )
+
+
+def channel_names() -> dict[str, str]:
+    """Every channel with its name; LINK is our own page."""
+    return {channel.value: str(channel.label) for channel in Channel} | {"LINK": _("本平台")}
 
 
 def flag_name(reason: str) -> str:

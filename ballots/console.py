@@ -23,6 +23,7 @@ from django.views.decorators.http import require_safe
 from ballots import announcement
 from ballots.announcement_files import FORMS
 from ballots.charts import opinion_bar
+from ballots.detail import detail_lines
 from ballots.exceptions import write_exceptions
 from ballots.models import Tally
 from ballots.opening import note_attempt
@@ -117,6 +118,18 @@ def exceptions(_request: HttpRequest, user: User, meeting: int) -> StreamingHttp
         _exceptions(subject.pk),
         content_type="text/csv; charset=utf-8",
         headers=_attachment(subject, "exceptions.csv"),
+    )
+
+
+@secretary_required
+def detail(_request: HttpRequest, user: User, meeting: int) -> StreamingHttpResponse:
+    """Every vote on every motion, masked, as CSV straight from the database."""
+    subject, _tally = counted(user, meeting, what="detail.csv")
+    journal.record(subject, "detail.downloaded", by=user.actor, at=timezone.now())
+    return StreamingHttpResponse(
+        detail_lines(subject.pk),
+        content_type="text/csv; charset=utf-8",
+        headers=_attachment(subject, "detail.csv"),
     )
 
 

@@ -11,5 +11,6 @@ urlpatterns = [
     path("", console.meetings, name="meetings"),
     path("<int:meeting>/", console.meeting_page, name="meeting"),
     path("<int:meeting>/exceptions.csv", console.exceptions, name="exceptions"),
+    path("<int:meeting>/detail.csv", console.detail, name="detail"),
     path("<int:meeting>/result.<str:form>", console.download, name="download"),
 ]

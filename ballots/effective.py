@@ -208,11 +208,19 @@ class Votes:
         }
 
     def sort_out(self) -> None:
-        """Fill the tables of this transaction; afterwards only who is present is in them."""
+        """Fill the tables of this transaction; `leave_the_present` takes out who is not."""
+        self.find_special()
+        self.decide()
+
+    def find_special(self) -> None:
+        """Find who must be looked at one by one: everybody else's ballot counts as it stands."""
         for table in TABLES:
             self._run(f"DROP TABLE IF EXISTS {table}")
         self._find_recused()
         self._find_special()
+
+    def decide(self) -> None:
+        """Decide which votes of special holders count; `find_special` comes before."""
         self._gather()
         self._let_the_first_prevail()
         self._judge_exclusive_groups()

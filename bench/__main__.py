@@ -11,7 +11,7 @@ from pathlib import Path
 
 import django
 
-ROWS = ("import_register", "link", "open_page", "vote", "send", "tally")
+ROWS = ("import_register", "link", "open_page", "vote", "send", "tally", "detail")
 RESULTS = Path(__file__).with_name("results.json")
 
 

@@ -71,7 +71,15 @@ def test_no_page_differs_by_the_votes_that_came_in(meeting, client, role):
 
 @pytest.mark.parametrize(
     "name",
-    ["result.csv", "result.xlsx", "result.docx", "result.pdf", "result.json", "exceptions.csv"],
+    [
+        "result.csv",
+        "result.xlsx",
+        "result.docx",
+        "result.pdf",
+        "result.json",
+        "exceptions.csv",
+        "detail.csv",
+    ],
 )
 def test_a_download_before_the_close_is_forbidden_and_journalled_once(meeting, client, name):
     secretary, stranger = make_secretary(meeting.issuer), make_secretary()

@@ -63,6 +63,7 @@ TABLE = {
     "console:meetings": Row(GET, "/secretary/", 302, 200, 200, 404),
     "console:meeting": Row(GET, "/secretary/{meeting}/", 302, 404, 200, 404),
     "console:exceptions": Row(GET, "/secretary/{meeting}/exceptions.csv", 302, 404, 200, 404),
+    "console:detail": Row(GET, "/secretary/{meeting}/detail.csv", 302, 404, 200, 404),
     "console:download": Row(GET, "/secretary/{meeting}/result.csv", 302, 404, 200, 404),
     "notifications:receipts": everybody(POST, "/gateway/sms/receipts", 404),
 }

@@ -11,6 +11,7 @@ from datetime import datetime
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import AdminSite
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
@@ -18,9 +19,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ballots.importing import BadVoteFile, CannotImport, import_votes
-from ballots.models import Channel, VoteImport
-from ballots.opening import NotClosed, ask_for_tally, note_attempt, open_tally
+from ballots.models import Channel, Tally, VoteImport
+from ballots.opening import NotClosed, ask_for_tally, correct_tally, note_attempt, open_tally
 from meetings.admin.steps import LINKS, STEPS, Link, Step
+from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting
 from voting_portal.admin import OperatorAdmin
 
@@ -94,6 +96,57 @@ class VoteImportAdmin(OperatorAdmin):
         ]
 
 
+class CorrectionForm(forms.Form):
+    reason = forms.CharField(
+        label=_("更正原因"), max_length=300, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+
+def correct(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpResponse:
+    """Take a counted meeting back to be counted again, with the reason."""
+    meeting = Meeting.objects.select_related("issuer").filter(pk=meeting_id).first()
+    if meeting is None:
+        raise Http404
+    form = CorrectionForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        by = request.user.actor  # type: ignore[union-attr]
+        reason = form.cleaned_data["reason"]
+        try:
+            correct_tally(meeting_id, reason=reason, by=by, now=timezone.now())
+        except CannotAdvance as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            return redirect("admin:meetings_meeting_change", meeting_id)
+    context = {**site.each_context(request), "form": form, "meeting": meeting}
+    status = 422 if form.errors else 200
+    return render(request, "admin/ballots/tally/correct.html", context, status=status)
+
+
+@admin.register(Tally)
+class TallyAdmin(OperatorAdmin):
+    """All versions with their reasons; the figures are the secretary's."""
+
+    fields = ("meeting", "version", "reason", "asked_by", "counted_by", "counted_at")
+    list_display = ("meeting", "version", "reason", "asked_by", "counted_by", "counted_at")
+    list_select_related = ("meeting__issuer",)
+    search_fields = ("meeting__issuer__security_code", "reason")
+    ordering = ("-meeting", "-version")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Tally]:
+        return super().get_queryset(request).defer("content")
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path(
+                "meeting/<int:meeting_id>/",
+                self.admin_site.admin_view(correct),
+                {"site": self.admin_site},
+                name="correct-tally",
+            ),
+            *super().get_urls(),
+        ]
+
+
 STEPS[5:5] = [
     Step(
         "ask-tally",
@@ -109,3 +162,5 @@ STEPS[5:5] = [
     ),
 ]
 LINKS.append(Link(_("导入其他渠道投票"), (Meeting.State.CLOSED,), "admin:vote-import"))
+COUNTED = (Meeting.State.TALLIED, Meeting.State.CERTIFIED)
+LINKS.append(Link(_("更正计票结果"), COUNTED, "admin:correct-tally"))

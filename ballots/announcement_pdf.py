@@ -37,6 +37,7 @@ MARGIN = 15 * mm
 WIDTH = landscape(A4)[0] - 2 * MARGIN
 # A column is as wide as its longest text, within these (in half-width characters).
 NARROWEST, WIDEST = 6, 30
+FOOT_LENGTH = 80  # characters; a longer reason stands whole on the first page
 TEXT = ParagraphStyle("text", fontName=FONT, fontSize=8, leading=11, wordWrap="CJK")
 NUMBER = ParagraphStyle("number", TEXT, alignment=TA_RIGHT)
 HEADING = ParagraphStyle("heading", TEXT, fontSize=11, leading=16, spaceBefore=10, spaceAfter=4)
@@ -71,11 +72,14 @@ def as_pdf(agenda: Agenda, tally: Tally) -> bytes:
     )
     counted_at = timezone.localtime(tally.counted_at)
     told = _("计票时间 %(at)s(北京时间)。") % {"at": f"{counted_at:%Y-%m-%d %H:%M:%S}"}
+    if tally.version > 1:
+        words = {"version": tally.version, "reason": tally.reason}
+        told += _("第%(version)s版,更正原因:%(reason)s") % words
     story: list[Flowable] = [_text(title_of(agenda), TITLE), _text(told, TEXT)]
     for table in tables(agenda, tally.content):
         story += [_text(table.title, HEADING), _drawn(table)]
     story.append(_signatures())
-    foot = f"{title_of(agenda)}  {told}"
+    foot = f"{title_of(agenda)}  {told}"[:FOOT_LENGTH]
 
     class FootedCanvas(_NumberedCanvas):
         text = foot

@@ -80,7 +80,7 @@ def meetings(request: HttpRequest, user: User) -> HttpResponse:
 def meeting_page(request: HttpRequest, user: User, meeting: int) -> HttpResponse:
     subject = own_meeting(user, meeting)
     agenda = read_agenda(subject.pk)
-    tally = Tally.objects.filter(meeting=subject).first()
+    tally = Tally.objects.newest_of(subject.pk)
     context: dict[str, Any] = {"meeting": subject, "agenda": agenda, "tally": tally}
     if tally is not None:
         context["tables"] = announcement.tables(agenda, tally.content)
@@ -154,7 +154,7 @@ def counted(user: User, meeting_id: int, *, what: str) -> tuple[Meeting, Tally]:
     if subject.polls_sealed_at is None:
         note_attempt(subject.pk, by=user.actor, now=timezone.now(), what=what)
         raise PermissionDenied
-    tally = Tally.objects.filter(meeting=subject).first()
+    tally = Tally.objects.newest_of(subject.pk)
     if tally is None:
         raise Http404
     return subject, tally

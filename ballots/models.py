@@ -170,19 +170,39 @@ class TallyRequest(models.Model):
         return f"tally of {self.meeting} asked by {self.asked_by}"
 
 
-class Tally(models.Model):
-    """The counted votes of a meeting and what follows from them (计票), as results.py wrote it."""
+class TallyQuerySet(models.QuerySet["Tally"]):
+    def newest_of(self, meeting: int) -> Tally | None:
+        """The result that holds; None while nothing is counted."""
+        return self.filter(meeting=meeting).order_by("-version").first()
 
-    meeting = models.OneToOneField(Meeting, models.PROTECT, related_name="tally")
+
+class Tally(models.Model):
+    """The counted votes of a meeting and what follows from them (计票), as results.py wrote it.
+
+    A corrected result is a new version that says why; the newest holds, and none is ever changed.
+    """
+
+    meeting = models.ForeignKey(
+        Meeting, models.PROTECT, related_name="tallies", verbose_name=_("股东会")
+    )
+    version = models.PositiveSmallIntegerField(_("版本"), default=1)
+    reason = models.CharField(_("更正原因"), max_length=300, blank=True)
     content = models.JSONField()  # the document of results.py
     asked_by = models.CharField(_("申请人"), max_length=60)
     counted_by = models.CharField(_("监票人"), max_length=60)
     counted_at = models.DateTimeField(_("计票时间"))
 
+    objects = TallyQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("计票结果")
         verbose_name_plural = _("计票结果")
         constraints = [
+            models.UniqueConstraint(fields=["meeting", "version"], name="tally_version_once"),
+            models.CheckConstraint(
+                condition=Q(version=1, reason="") | (Q(version__gt=1) & ~Q(reason="")),
+                name="tally_corrected_says_why",
+            ),
             models.CheckConstraint(
                 condition=~Q(counted_by="") & ~Q(asked_by=""), name="tally_counted_by_somebody"
             ),
@@ -192,4 +212,4 @@ class Tally(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"tally of {self.meeting}"
+        return f"tally {self.version} of {self.meeting}"

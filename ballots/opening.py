@@ -3,6 +3,9 @@
 One operator asks, another opens; that they are two is a constraint of the database
 (`tally_opened_by_two`). Whoever asks for a figure before the polls are sealed gets none, and the
 attempt is in the journal (rules Q1 and Q2).
+
+What was counted stays as it is. To correct it the meeting is taken back to its close with a reason,
+files and lists are put right, and two people open a new version.
 """
 
 from __future__ import annotations
@@ -19,10 +22,11 @@ from ballots.tally import count_votes
 from meetings import journal, lifecycle
 from meetings.agenda import read_agenda
 from meetings.lifecycle import CannotAdvance
-from meetings.models import Meeting, Motion
+from meetings.models import JournalEntry, Meeting, Motion
 
 # How many superseded and invalid votes the stored result lists; exports list all.
 LISTED = 1_000
+CORRECTED = "tally.corrected"
 
 
 class NotClosed(CannotAdvance):
@@ -60,9 +64,36 @@ def ask_for_tally(meeting_id: int, *, by: str, now: datetime) -> TallyRequest:
     return request
 
 
+class NoReason(CannotAdvance):
+    message = _("请写明更正原因。")
+
+
+@transaction.atomic
+def correct_tally(meeting_id: int, *, reason: str, by: str, now: datetime) -> Meeting:
+    """Take a counted meeting back to be counted again (更正), until its result is public.
+
+    Files of votes and lists may then be put right; `ask_for_tally` and `open_tally` by two people
+    make the new version, which says this reason. A certified result must be certified again.
+    NoReason without one; CannotAdvance unless counted or certified.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise NoReason
+    meeting = lifecycle.advance(
+        meeting_id,
+        Meeting.State.CLOSED,
+        since=[Meeting.State.TALLIED, Meeting.State.CERTIFIED],
+        by=by,
+        now=now,
+    )
+    TallyRequest.objects.filter(meeting=meeting).delete()
+    journal.record(meeting, CORRECTED, by=by, at=now, reason=reason)
+    return meeting
+
+
 @transaction.atomic
 def open_tally(meeting_id: int, *, by: str, now: datetime) -> Tally:
-    """Count the votes of a closed meeting once and keep the result.
+    """Count the votes of a closed meeting once and keep the result, the next version of it.
 
     NotClosed, InsidersUnknown, NotAsked; SamePerson for whoever asked.
     """
@@ -74,10 +105,13 @@ def open_tally(meeting_id: int, *, by: str, now: datetime) -> Tally:
     lifecycle.advance(
         meeting_id, Meeting.State.TALLIED, since=[Meeting.State.CLOSED], by=by, now=now
     )
+    last = Tally.objects.newest_of(meeting_id)
     try:
         with transaction.atomic():
             tally = Tally.objects.create(
                 meeting=meeting,
+                version=last.version + 1 if last else 1,
+                reason=_reason(meeting_id) if last else "",
                 content={},
                 asked_by=request.asked_by,
                 counted_by=by,
@@ -107,6 +141,12 @@ def recount(meeting_id: int, *, list_limit: int | None = None) -> dict[str, Any]
 def note_attempt(meeting_id: int, *, by: str, now: datetime, what: str) -> None:
     """Journal that somebody asked for figures before they may be known."""
     journal.record(meeting_id, "secrecy.attempt", by=by, at=now, what=what)
+
+
+def _reason(meeting_id: int) -> str:
+    """Why the meeting was last taken back, as the journal keeps it."""
+    taken_back = JournalEntry.objects.filter(meeting=meeting_id, verb=CORRECTED).latest("id")
+    return str(taken_back.details["reason"])
 
 
 def _check_ready(meeting: Meeting) -> None:

@@ -3,6 +3,9 @@
     DRAFT -> REGISTER_LOADED -> MOTIONS_CONFIRMED -> INVITED -> OPEN -> CLOSED
           -> TALLIED -> CERTIFIED -> PUBLISHED          aside: POSTPONED, CANCELLED
 
+To correct a result that is not public yet, ballots/opening.py goes back from TALLIED or CERTIFIED
+to CLOSED.
+
 The two steps of the polls follow the database's clock and are taken by a timer; the tally's own
 step is ballots/results.py. A verb locks the meeting's row, so no step is taken twice.
 """

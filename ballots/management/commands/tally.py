@@ -35,11 +35,12 @@ class Command(BaseCommand):
         parser.add_argument("--out", type=Path, help="a file; standard output where it is left out")
 
     def handle(self, *, meeting: int, out: Path | None, **options: Any) -> None:
-        if not Meeting.objects.filter(pk=meeting).exists():
+        subject = Meeting.objects.filter(pk=meeting).first()
+        if subject is None:
             raise CommandError(f"There is no meeting {meeting}.")
-        tally = Tally.objects.filter(meeting_id=meeting).first() or self._count(
-            meeting, by=options["by"], scrutineer=options["scrutineer"]
-        )
+        tally = Tally.objects.newest_of(meeting)
+        if tally is None or subject.state == Meeting.State.CLOSED:
+            tally = self._count(meeting, by=options["by"], scrutineer=options["scrutineer"])
         if options["recount"]:
             self._compare(tally)
         document = FORMS[options["format"]].write(read_agenda(meeting), tally)

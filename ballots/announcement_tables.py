@@ -203,6 +203,10 @@ def explanations(agenda: Agenda, content: dict[str, Any]) -> Table:
         (_("有关联股东回避而剔除表决的议案"), _listed(iter(recused))),
         (_("同时通过、结果互相冲突的议案"), _listed(iter(conflicts))),
     ]
+    facts += [
+        (_("议案%s应回避表决的关联股东名称") % number, "、".join(names))
+        for number, names in content["recusals"].items()
+    ]
     rows: list[Row] = [(name, text) for name, text in facts if text]
     rows += _policies(content["policies"])
     return Table(_("关于议案表决的有关情况说明"), (_("项目"), _("内容")), tuple(rows))

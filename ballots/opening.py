@@ -22,7 +22,7 @@ from ballots.tally import count_votes
 from meetings import journal, lifecycle
 from meetings.agenda import read_agenda
 from meetings.lifecycle import CannotAdvance
-from meetings.models import JournalEntry, Meeting, Motion
+from meetings.models import JournalEntry, Meeting, Motion, Recusal
 
 # How many superseded and invalid votes the stored result lists; exports list all.
 LISTED = 1_000
@@ -135,12 +135,27 @@ def recount(meeting_id: int, *, list_limit: int | None = None) -> dict[str, Any]
     result = result_of(agenda, count_votes(agenda, list_limit=list_limit))
     fields = ("channel", "file_name", "sha256", "votes", "accepted", "flagged", "reasons")
     imports = VoteImport.objects.filter(meeting_id=meeting_id).order_by("id")
-    return {**result, "imports": list(imports.values(*fields))}
+    return {
+        **result,
+        "imports": list(imports.values(*fields)),
+        "recusals": _names_of_recused(meeting_id),
+    }
 
 
 def note_attempt(meeting_id: int, *, by: str, now: datetime, what: str) -> None:
     """Journal that somebody asked for figures before they may be known."""
     journal.record(meeting_id, "secrecy.attempt", by=by, at=now, what=what)
+
+
+def _names_of_recused(meeting_id: int) -> dict[str, list[str]]:
+    """Who had to recuse itself by motion, voted or not, under the names of the meeting's notice."""
+    names: dict[str, list[str]] = {}
+    recusals = Recusal.objects.filter(motion__meeting=meeting_id).select_related("motion")
+    for recusal in recusals.order_by("motion__group", "motion__item", "id"):
+        known = names.setdefault(recusal.motion.number, [])
+        if recusal.name not in known:  # one holder, several accounts
+            known.append(recusal.name)
+    return names
 
 
 def _reason(meeting_id: int) -> str:

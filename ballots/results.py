@@ -10,6 +10,9 @@ The document that `result_of` makes is what is stored, shown, downloaded and com
                           "minority": {"present", "candidates": {"4.01": {"votes", "ratio"}}}}},
      "superseded": [{"channel", "seq", "motion"}]}
 
+opening.py adds the files taken in and the names of recused holders: `"imports": [{"channel", ...}],
+"recusals": {"2.00": ["name", ...]}`.
+
 Figures are for, against, abstain in votes and their percentages. Whether a motion carried is
 decided from whole numbers, never from a printed percentage.
 """

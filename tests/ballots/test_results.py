@@ -311,6 +311,28 @@ def test_the_announcement_has_the_exchanges_tables():
     assert policies["累积投票当选标准"] == "超过出席股份的二分之一"
 
 
+def test_the_announcement_names_who_had_to_recuse_itself_voted_or_not():
+    meeting = make_meeting()
+    vote(meeting, 1_000)
+    vote(meeting, 500)
+    second = meeting.motions.get(group=2)
+    now = timezone.now()
+    for account, name in (
+        ("A000000001", "关联股东甲"),
+        ("A000000009", "关联股东乙"),
+        ("B000000009", "关联股东乙"),
+    ):
+        recuse(second, account=account, name=name, by="operator:1", now=now)
+
+    content = close_and_count(meeting)
+
+    tables = {t.title: t for t in announcement.tables(read_agenda(meeting.pk), content)}
+    facts = dict(tables["关于议案表决的有关情况说明"].rows)
+    assert facts["议案2.00应回避表决的关联股东名称"] == "关联股东甲、关联股东乙"
+    assert facts["有关联股东回避而剔除表决的议案"] == "2.00"
+    assert not any(name.startswith("议案1.00") for name in facts)
+
+
 def test_a_star_company_counts_votes_not_shares():
     meeting = make_meeting()
     ShareClass.objects.create(

@@ -9,6 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# A ballot without a rule, a lock or a question: what the cast cannot do without.
+BARE_BALLOT = """
+INSERT INTO ballots_ballot (id, holder_id, share_class, shares, choices, level, code, cast_at)
+VALUES (%s, %s, 0, 100, %s, 1, '0000000000000000', clock_timestamp())
+"""
+
 
 @dataclass(frozen=True)
 class Scale:

@@ -32,7 +32,7 @@ def measure(scale: Scale) -> Iterator[Row]:
     meeting = make_meeting(1_000)
     link = personal_url(ids.holder_id(meeting.pk, 1), 0)
     path = f"/v/{link.rpartition('/')[2]}"
-    with _gunicorn() as port:
+    with gunicorn() as port:
         for warm in (path, "/empty"):
             _load(port, warm, 1)
         floor, floor_p99 = _load(port, "/empty", scale.seconds)
@@ -42,7 +42,7 @@ def measure(scale: Scale) -> Iterator[Row]:
 
 
 @contextmanager
-def _gunicorn() -> Iterator[int]:
+def gunicorn() -> Iterator[int]:
     """As deploy/gunicorn.conf.py runs it, on the scratch database and a free port."""
     database = connection.settings_dict
     with socket.socket() as probe:

@@ -17,6 +17,7 @@ import secrets
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ SOCKETS = Path(tempfile.gettempdir()) / (
     f"portal-{os.getuid()}-{hashlib.sha256(bytes(CHECKOUT)).hexdigest()[:12]}"
 )
 DATABASE_URL = f"postgresql://portal@/portal?host={SOCKETS}"
+POSTGRES_SOCKET = SOCKETS / ".s.PGSQL.5432"
 REDIS_SOCKET = SOCKETS / "redis.sock"
 REDIS_URL = f"unix://{REDIS_SOCKET}"
 
@@ -75,6 +77,7 @@ def start_postgres() -> bool:
     with _starting("postgres"):
         if postgres_is_running():
             return False
+        _end_orphan(POSTGRES_SOCKET)
         if not (PGDATA / "PG_VERSION").exists():
             shutil.rmtree(PGDATA, ignore_errors=True)
             _run(
@@ -100,6 +103,7 @@ def start_redis() -> bool:
     with _starting("redis"):
         if redis_is_running():
             return False
+        _end_orphan(REDIS_SOCKET)
         REDIS_DATA.mkdir(exist_ok=True)
         REDIS_SOCKET.unlink(missing_ok=True)
         log = str(DATA / "redis.log")
@@ -157,11 +161,11 @@ def status() -> dict[str, bool]:
 
 
 def postgres_is_running() -> bool:
-    return _answers(SOCKETS / ".s.PGSQL.5432")
+    return (PGDATA / "postmaster.pid").exists() and _answers(POSTGRES_SOCKET)
 
 
 def redis_is_running() -> bool:
-    return _answers(REDIS_SOCKET)
+    return (REDIS_DATA / "redis.pid").exists() and _answers(REDIS_SOCKET)
 
 
 def development_secret() -> str:
@@ -253,6 +257,18 @@ def _answers(path: Path) -> bool:
         client.connect(str(path))
         return True
     return False
+
+
+def _end_orphan(path: Path) -> None:
+    """End a server whose data is gone: its checkout was removed while it ran, and made anew."""
+    with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError):
+        client.connect(str(path))
+        credentials = client.getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+        )
+        pid, _user, _group = struct.unpack("3i", credentials)
+        os.kill(pid, signal.SIGKILL)
+        _wait_until(lambda: not _is_alive(pid), path.name, str(DATA))
 
 
 def _clear_stale_locks() -> None:

@@ -92,6 +92,17 @@ def test_a_lock_whose_number_another_program_has_by_now_is_recovered_from(runnin
         bystander.wait()
 
 
+def test_a_checkout_removed_while_its_servers_ran_can_be_made_anew(running):
+    before = running.servers()
+    shutil.rmtree(running.data)
+
+    said = running.run("manage.py", "embedded", "start")
+
+    assert STARTED in said
+    assert not any(is_alive(pid) for pid in before.values())
+    assert "PostgreSQL: running" in running.run("manage.py", "embedded", "status")
+
+
 def test_status_and_stop_say_what_is_so(running):
     assert "PostgreSQL: running" in running.run("manage.py", "embedded", "status")
 

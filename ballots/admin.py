@@ -24,7 +24,7 @@ from ballots.opening import NotClosed, ask_for_tally, correct_tally, note_attemp
 from meetings.admin.steps import LINKS, STEPS, Link, Step
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting
-from voting_portal.admin import OperatorAdmin
+from voting_portal.admin import OperatorAdmin, actor_of
 
 SHOWN_FAULTS = 100
 Verb = Callable[[int, str, datetime], object]
@@ -63,7 +63,7 @@ def upload_votes(request: HttpRequest, meeting_id: int, site: AdminSite) -> Http
                 file,
                 file_name=file.name,
                 channel=Channel(form.cleaned_data["channel"]),
-                by=request.user.actor,  # type: ignore[union-attr]
+                by=actor_of(request),
                 now=timezone.now(),
             )
         except CannotImport as refusal:
@@ -109,7 +109,7 @@ def correct(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpRespo
         raise Http404
     form = CorrectionForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        by = request.user.actor  # type: ignore[union-attr]
+        by = actor_of(request)
         reason = form.cleaned_data["reason"]
         try:
             correct_tally(meeting_id, reason=reason, by=by, now=timezone.now())

@@ -25,9 +25,9 @@ from ballots.announcement_tables import (
     segments,
 )
 from meetings.agenda import Agenda
+from voting_portal.common.formulas import defused
 
 UNFIT_FOR_SHEETS = str.maketrans("[]:*?/\\", "       ")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def tables(agenda: Agenda, content: dict[str, Any]) -> list[Table]:
@@ -87,4 +87,4 @@ def _heading(agenda: Agenda, table: Table) -> str:
 
 
 def _harmless(cell: Cell) -> Cell:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+    return defused(cell) if isinstance(cell, str) else cell

@@ -19,7 +19,7 @@ from identity.institutions import CannotOpenEntry, open_entry
 from identity.models import InstitutionEntry, User
 from meetings.admin.steps import LINKS, Link
 from meetings.models import Meeting
-from voting_portal.admin import OperatorAdmin
+from voting_portal.admin import OperatorAdmin, actor_of
 
 if TYPE_CHECKING:
     BaseUserAdmin = DjangoUserAdmin[User]
@@ -80,7 +80,7 @@ def open_entry_page(request: HttpRequest, meeting_id: int, site: AdminSite) -> H
             context["address"] = open_entry(
                 meeting_id,
                 account=form.cleaned_data["account"],
-                by=request.user.actor,  # type: ignore[union-attr]
+                by=actor_of(request),
                 now=timezone.now(),
             )
         except CannotOpenEntry as refusal:

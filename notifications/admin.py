@@ -16,14 +16,13 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from ballots.opening import note_attempt
-from identity.models import User
 from meetings.lifecycle import BEFORE_INVITATION
 from meetings.models import Meeting
 from notifications import campaigns, tasks, wording
 from notifications.audiences import count_audience
 from notifications.models import Campaign, Delivery
 from notifications.progress import TELLING, progress, tells_of_votes, without_telling
-from voting_portal.admin import OperatorAdmin
+from voting_portal.admin import OperatorAdmin, actor_of
 from voting_portal.common import ids
 
 State = Campaign.State
@@ -106,7 +105,7 @@ class CampaignAdmin(OperatorAdmin):
             obj.meeting_id,
             wording=obj.wording,
             gateway=obj.gateway,
-            by=_actor(request),
+            by=actor_of(request),
             now=timezone.now(),
         )
         obj.pk, obj.number = planned.pk, planned.number
@@ -140,7 +139,7 @@ def take_step(request: HttpRequest, campaign_id: int, name: str) -> HttpResponse
         raise Http404
     verb, label = STEPS[name]
     try:
-        verb(campaign_id, by=_actor(request), now=timezone.now())
+        verb(campaign_id, by=actor_of(request), now=timezone.now())
     except Campaign.DoesNotExist:
         raise Http404 from None
     except campaigns.CannotSend as refusal:
@@ -159,7 +158,7 @@ def list_deliveries(request: HttpRequest, campaign_id: int, site: admin.AdminSit
     state, after = request.GET.get("state", ""), request.GET.get("after", "")
     hidden = TELLING if tells_of_votes(campaign.meeting, now=timezone.now()) else ()
     if state in {str(value.value) for value in hidden}:
-        by = _actor(request)
+        by = actor_of(request)
         note_attempt(campaign.meeting_id, by=by, now=timezone.now(), what="deliveries")
         raise PermissionDenied
     first, end = ids.holder_range(campaign.meeting_id)
@@ -189,8 +188,3 @@ def list_deliveries(request: HttpRequest, campaign_id: int, site: admin.AdminSit
         "is_secret": bool(hidden),
     }
     return render(request, "admin/notifications/campaign/deliveries.html", context)
-
-
-def _actor(request: HttpRequest) -> str:
-    assert isinstance(request.user, User)
-    return request.user.actor

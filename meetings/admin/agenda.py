@@ -22,7 +22,7 @@ from meetings.admin.side_lists import upload_list
 from meetings.admin.steps import links_of, steps_of, take_step
 from meetings.models import Document, Issuer, Meeting, Motion, ShareClass
 from meetings.preparing import candidate_names, name_candidates, prepare_meeting
-from voting_portal.admin import OperatorAdmin
+from voting_portal.admin import OperatorAdmin, actor_of
 
 EDITABLE = (Meeting.State.DRAFT, Meeting.State.REGISTER_LOADED)
 MAX_DOCUMENT_BYTES = 20 * 2**20
@@ -243,7 +243,7 @@ class MeetingAdmin(OperatorAdmin):
             obj.revision += 1
         super().save_model(request, obj, form, change)
         if not change:
-            prepare_meeting(obj, by=request.user.actor, now=timezone.now())  # type: ignore[union-attr]
+            prepare_meeting(obj, by=actor_of(request), now=timezone.now())
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         super().save_formset(request, form, formset, change)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from meetings.lifecycle import CannotAdvance
 from meetings.models import ConcertParty, Insider, KindDecision, ListedHolder, Recusal
 from meetings.preparing import decide_kind, name_concert_party, name_insider, recuse
-from voting_portal.admin import OperatorAdmin
+from voting_portal.admin import OperatorAdmin, actor_of
 
 
 class ListedHolderForm(forms.ModelForm[Any]):
@@ -51,7 +51,7 @@ class ListedHolderAdmin(OperatorAdmin):
             obj,
             account=form.cleaned_data["account"],
             name=obj.name,
-            by=request.user.actor,  # type: ignore[union-attr]
+            by=actor_of(request),
             now=timezone.now(),
         )
         obj.pk = made.pk

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from meetings import journal
 from meetings.models import ImportHeader, ImportProfile
-from voting_portal.admin import OperatorAdmin
+from voting_portal.admin import OperatorAdmin, actor_of
 
 
 class HeaderForm(forms.ModelForm[ImportHeader]):
@@ -65,7 +65,7 @@ class ImportProfileAdmin(OperatorAdmin):
         journal.record(
             None,
             "import_profile.saved",
-            by=request.user.actor,  # type: ignore[union-attr]
+            by=actor_of(request),
             at=timezone.now(),
             profile=form.instance.name,
             added=[header.header for header in headers.new_objects],

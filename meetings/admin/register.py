@@ -24,7 +24,7 @@ from meetings.register.findings import with_reasons
 from meetings.register.loading import approve_register, discard_register
 from meetings.register.preview import preview_of
 from meetings.register.receiving import receive_register
-from voting_portal.admin import OperatorAdmin
+from voting_portal.admin import OperatorAdmin, actor_of
 
 SHOWN_FINDINGS = 100
 
@@ -69,7 +69,7 @@ def _receive_upload(request: HttpRequest, meeting: Meeting, site: AdminSite) -> 
                 file_name=file.name,
                 stated_holders=form.cleaned_data["stated_holders"],
                 stated_shares=form.cleaned_data["stated_shares"],
-                by=request.user.actor,  # type: ignore[union-attr]
+                by=actor_of(request),
                 now=timezone.now(),
             )
         except CannotAdvance as refusal:
@@ -88,7 +88,7 @@ def decide(request: HttpRequest, register_id: int, decision: str) -> HttpRespons
     if decision not in verbs or not Register.objects.filter(pk=register_id).exists():
         raise Http404
     try:
-        verbs[decision](register_id, by=request.user.actor, now=timezone.now())  # type: ignore[union-attr]
+        verbs[decision](register_id, by=actor_of(request), now=timezone.now())
     except CannotAdvance as refusal:
         messages.error(request, str(refusal))
     else:

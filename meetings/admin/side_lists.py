@@ -16,6 +16,7 @@ from meetings.admin.uploads import HoldingUploadHandler
 from meetings.lifecycle import CannotAdvance
 from meetings.models import ListImport, Meeting
 from meetings.register.side_lists import LISTS, import_list
+from voting_portal.admin import actor_of
 
 
 class ListForm(forms.Form):
@@ -49,7 +50,7 @@ def _receive_list(request: HttpRequest, meeting: Meeting, site: AdminSite) -> Ht
                 form.cleaned_data["kind"],
                 file,
                 file_name=file.name,
-                by=request.user.actor,  # type: ignore[union-attr]
+                by=actor_of(request),
                 now=timezone.now(),
             )
         except CannotAdvance as refusal:

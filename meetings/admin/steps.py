@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST
 from meetings import lifecycle
 from meetings.models import Meeting
 from meetings.preparing import confirm_insiders
+from voting_portal.admin import actor_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -128,7 +129,7 @@ def take_step(request: HttpRequest, meeting_id: int, name: str) -> HttpResponse:
     if meeting is None or step is None:
         raise Http404
     try:
-        step.verb(meeting_id, request.user.actor, timezone.now())  # type: ignore[union-attr]
+        step.verb(meeting_id, actor_of(request), timezone.now())
     except lifecycle.CannotAdvance as refusal:
         messages.error(request, str(refusal))
     else:

@@ -13,7 +13,12 @@ from django.db.models.signals import post_migrate  # noqa: TID251 - only a flush
 
 from meetings import live
 from meetings.register import profiles
+from voting_portal import embedded
 from voting_portal.common import partitions
+
+
+def pytest_configure() -> None:
+    embedded.start_what_is_missing()
 
 
 @pytest.fixture(autouse=True)

@@ -113,7 +113,10 @@ def members(file: IO[bytes], *, broken: str, too_large: str) -> list[Member]:
         raise Unreadable(Finding(too_large))
     known = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     if len(listed) > MOST_MEMBERS or any(
-        info.flag_bits & 1 or info.compress_type not in known or _climbs(info.filename)
+        info.flag_bits & 1
+        or info.compress_type not in known
+        or not 0 <= info.header_offset < size  # a damaged directory may point anywhere
+        or _climbs(info.filename)
         for info in listed
     ):
         raise Unreadable(Finding(broken))

@@ -136,7 +136,7 @@ class Receipt(models.Model):
     gateway = models.CharField(max_length=30)
     # of gateway and raw body: a repeat is one row
     digest = models.BinaryField(max_length=32, unique=True)
-    lines = models.JSONField()  # [[ref, is delivered, reason], ...]
+    lines = models.JSONField()  # [[ref, report, reason], ...]
     received_at = models.DateTimeField()
     due_at = models.DateTimeField()  # when to apply it, and later to try again
     applied_at = models.DateTimeField(null=True)

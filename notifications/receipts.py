@@ -17,10 +17,11 @@ from django.db import connection, transaction
 from notifications.models import Delivery, Receipt
 from voting_portal import gateways
 from voting_portal.common import ids
-from voting_portal.gateways.protocol import ReceiptAnswer
+from voting_portal.gateways.protocol import ReceiptAnswer, ReceiptLine, Report
 
 TRY_AGAIN_AFTER = timedelta(seconds=30)
 GIVE_UP_AFTER = timedelta(minutes=10)
+STATES = {Report.DELIVERED: Delivery.State.DELIVERED, Report.FAILED: Delivery.State.FAILED}
 RECEIPTS_AT_ONCE = 50  # of up to 500 lines each, with most carriers
 
 
@@ -40,7 +41,11 @@ def take_in(
             Receipt(
                 gateway=gateway_name,
                 digest=digest,
-                lines=[(line.ref, line.is_delivered, line.reason) for line in lines],
+                lines=[
+                    (line.ref, line.report.value, line.reason)
+                    for line in lines
+                    if isinstance(line, ReceiptLine) and line.report in STATES
+                ],
                 received_at=now,
                 due_at=now,
             )
@@ -75,9 +80,9 @@ def _raise_states(receipts: Iterable[Receipt], *, now: datetime) -> dict[str, se
     # Of several lines about one delivery the highest state counts: carriers send both.
     lines: defaultdict[tuple[str, int], dict[int, tuple[int, str]]] = defaultdict(dict)
     for receipt in receipts:
-        for ref, is_delivered, reason in receipt.lines:
+        for ref, report, reason in receipt.lines:
             if delivery := _delivery(ref):
-                state = Delivery.State.DELIVERED if is_delivered else Delivery.State.FAILED
+                state = STATES[Report(report)]
                 meeting = ids.meeting_of(ids.holder_of_delivery(delivery))
                 said = lines[receipt.gateway, meeting].get(delivery, (0, ""))
                 lines[receipt.gateway, meeting][delivery] = max(said, (int(state), reason))

@@ -16,7 +16,7 @@ from tests.gateways.conftest import SECRET
 from voting_portal.gateways import Message, NoSuchGateway, Outcome, http_batch, send_now
 from voting_portal.gateways import gateway as gateway_named
 from voting_portal.gateways.http_batch import HttpBatchGateway
-from voting_portal.gateways.protocol import NotFromGateway, ReceiptLine
+from voting_portal.gateways.protocol import NotFromGateway, ReceiptLine, Report
 from voting_portal.gateways.signing import signed_headers
 
 REACHABLE, UNREACHABLE = "15400000001", "15400000013"
@@ -161,7 +161,10 @@ def test_receipts_come_back_signed_and_say_what_became_of_each(gateway, portal):
     headers, body = portal.receipts.get(timeout=5)
 
     lines = gateway.read_receipts(headers, body, now=timezone.now())
-    assert lines == [ReceiptLine("1", True), ReceiptLine("2", False, "MK:0001")]
+    assert lines == [
+        ReceiptLine("1", Report.DELIVERED),
+        ReceiptLine("2", Report.FAILED, "MK:0001"),
+    ]
 
 
 def test_receipts_can_come_twice_and_backwards(gateway, portal, break_it):

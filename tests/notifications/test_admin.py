@@ -136,7 +136,7 @@ def test_deliveries_are_found_by_state_a_page_at_a_time(running, staff, monkeypa
 def test_a_failure_shows_the_carriers_code(running, staff):
     running.send()
     first = running.deliveries[0]
-    line = [str(first.pk), False, "MK:0001"]
+    line = [str(first.pk), "failed", "MK:0001"]
     receipts.Receipt.objects.create(
         gateway="sms", digest=b"1", lines=[line], received_at=timezone.now(), due_at=timezone.now()
     )

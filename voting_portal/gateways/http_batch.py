@@ -27,11 +27,13 @@ from django.utils import timezone
 from voting_portal.common.logs import without_personal_data
 from voting_portal.gateways import signing
 from voting_portal.gateways.protocol import (
+    Kind,
     Message,
     NotFromGateway,
     Outcome,
     ReceiptAnswer,
     ReceiptLine,
+    Report,
     Result,
 )
 
@@ -49,6 +51,7 @@ _OUTCOMES = {
 class HttpBatchGateway:
     """Options: `url`, `secret`, `rate`, and if need be `old_secret` and `batch_size`."""
 
+    kind = Kind.SMS
     receipt_answer = ReceiptAnswer(204)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
@@ -92,7 +95,7 @@ class HttpBatchGateway:
             return [
                 ReceiptLine(
                     ref=str(item["id"]),
-                    is_delivered={"delivered": True, "failed": False}[item["status"]],
+                    report=Report(item["status"]),
                     reason=_reason(item),
                 )
                 for item in json.loads(body)

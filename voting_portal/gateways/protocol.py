@@ -14,6 +14,15 @@ from datetime import datetime
 from typing import Protocol
 
 
+class Kind(enum.Enum):
+    """What arrives on the phone; richer kinds take title and link apart from the text."""
+
+    SMS = "sms"  # 短信
+    RCS = "rcs"  # 5G消息
+    CARD = "card"  # 5G阅信
+    APP = "app"  # a broker's app or another platform
+
+
 class NotFromGateway(Exception):
     """The receipt is not one of this gateway: unsigned, wrongly signed, too old or unreadable."""
 
@@ -31,11 +40,19 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True)
 class Message:
-    """A text for a phone; `ref` is ours and comes back in results and receipts."""
+    """A text for a phone; `ref` is ours and comes back in results and receipts.
+
+    `text` is whole in itself, signature and link included: an SMS, or what a richer kind falls
+    back to. `variables` are the words that were filled in, for carriers that compose the text from
+    a template registered with them.
+    """
 
     ref: str
     phone: str = field(repr=False)
     text: str = field(repr=False)
+    title: str = ""  # of a card
+    link: str = field(default="", repr=False)  # what its button opens
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -49,13 +66,36 @@ class Result:
     retry_after: float = 0.0  # seconds, when throttled
 
 
+class Report(enum.Enum):
+    """What a receipt says of a message."""
+
+    NETWORK = "network"  # left the carrier; more will follow
+    DELIVERED = "delivered"
+    DISPLAYED = "displayed"
+    FAILED = "failed"  # final: it will not arrive
+
+
 @dataclass(frozen=True)
 class ReceiptLine:
-    """What the carrier reports later of one message; final."""
+    """What the carrier reports later of one message.
+
+    It names the message by our `ref`, or by its own `gateway_ref`, which with some carriers stands
+    for several messages of one request and needs the phone beside it.
+    """
 
     ref: str
-    is_delivered: bool
+    report: Report
     reason: str = ""
+    gateway_ref: str = ""
+    phone: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a person wrote back (上行), as 退订."""
+
+    phone: str = field(repr=False)
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -71,6 +111,7 @@ class Gateway(Protocol):
     """A way to phones. Implementations hold no state that a restart would miss."""
 
     name: str
+    kind: Kind
     batch_size: int  # messages in one `send`
     rate: float  # segments a second that the carrier has agreed to
     receipt_answer: ReceiptAnswer
@@ -81,6 +122,6 @@ class Gateway(Protocol):
 
     def read_receipts(
         self, headers: Mapping[str, str], body: bytes, *, now: datetime
-    ) -> list[ReceiptLine]:
-        """The lines of a receipt that the carrier posted; NotFromGateway when it did not."""
+    ) -> Sequence[ReceiptLine | Reply]:
+        """What the carrier posted, receipts and replies; NotFromGateway when it did not."""
         ...

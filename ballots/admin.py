@@ -24,7 +24,8 @@ from ballots.opening import NotClosed, ask_for_tally, correct_tally, note_attemp
 from meetings.admin.steps import LINKS, STEPS, Link, Step
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting
-from voting_portal.admin import OperatorAdmin, actor_of
+from voting_portal.admin import OperatorAdmin, actor_of, require_role
+from voting_portal.common.roles import Role
 
 SHOWN_FAULTS = 100
 Verb = Callable[[int, str, datetime], object]
@@ -50,6 +51,7 @@ class VoteFileForm(forms.Form):
 
 def upload_votes(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpResponse:
     """Take in a file of votes of another channel, whole or not at all."""
+    require_role(request, Role.OPERATOR)
     meeting = Meeting.objects.select_related("issuer").filter(pk=meeting_id).first()
     if meeting is None:
         raise Http404
@@ -104,6 +106,7 @@ class CorrectionForm(forms.Form):
 
 def correct(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpResponse:
     """Take a counted meeting back to be counted again, with the reason."""
+    require_role(request, Role.OPERATOR)
     meeting = Meeting.objects.select_related("issuer").filter(pk=meeting_id).first()
     if meeting is None:
         raise Http404
@@ -159,6 +162,7 @@ STEPS[5:5] = [
         _("启封计票(须另一人)"),
         (Meeting.State.CLOSED,),
         _journalled("open-tally", open_tally),
+        role=Role.SCRUTINEER,
     ),
 ]
 LINKS.append(Link(_("导入其他渠道投票"), (Meeting.State.CLOSED,), "admin:vote-import"))

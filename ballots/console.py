@@ -31,6 +31,7 @@ from identity.models import User
 from meetings import journal
 from meetings.agenda import read_agenda
 from meetings.models import Meeting
+from voting_portal.common.roles import Role
 
 P = ParamSpec("P")
 BLOCK_BYTES = 1 << 16
@@ -47,7 +48,7 @@ def secretary_required(
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         user = request.user
-        if not isinstance(user, User) or user.role != User.Role.SECRETARY:
+        if not isinstance(user, User) or Role.SECRETARY not in user.role_set:
             raise Http404
         return view(request, user, *args, **kwargs)
 

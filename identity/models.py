@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from meetings.models import Holder, Issuer
-from voting_portal.common.constraints import one_of
+from voting_portal.common.roles import Role
 
 
 class User(AbstractUser):
-    """Exchange staff (Operator, 会务人员) or a company's secretary (Secretary, 董秘)."""
+    """Exchange staff (Operator, 会务人员) or a company's secretary (Secretary, 董秘).
 
-    class Role(models.TextChoices):
-        OPERATOR = "OPERATOR", _("交易所会务人员")
-        SECRETARY = "SECRETARY", _("董事会秘书")
+    Roles are given by two people (identity/grants.py); without one a user can do nothing.
+    """
 
-    role = models.CharField(_("角色"), max_length=9, choices=Role, default=Role.SECRETARY)
+    roles = ArrayField(
+        models.CharField(max_length=10, choices=Role), verbose_name=_("岗位"), default=list
+    )
+    # The one session that is open; signing in elsewhere ends it.
+    session_key = models.CharField(max_length=40, blank=True, editable=False)
     issuers = models.ManyToManyField(
         Issuer, blank=True, verbose_name=_("上市公司"), related_name="secretaries"
     )
@@ -27,16 +31,54 @@ class User(AbstractUser):
         verbose_name = _("用户")
         verbose_name_plural = _("用户")
         constraints = [
-            one_of("role", "OPERATOR SECRETARY", name="user_role_known"),
             models.CheckConstraint(
-                condition=Q(is_staff=False) | Q(role="OPERATOR"), name="user_staff_are_operators"
+                condition=Q(roles__contained_by=Role.values), name="user_roles_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(roles__len=0)
+                | Q(is_staff=False, roles=[Role.SECRETARY])
+                | (Q(is_staff=True) & ~Q(roles__contains=[Role.SECRETARY])),
+                name="user_staff_are_no_secretaries",
             ),
         ]
 
     @property
+    def role_set(self) -> frozenset[Role]:
+        return frozenset(Role(role) for role in self.roles)
+
+    @property
     def actor(self) -> str:
-        """How the journal names this person."""
-        return f"{self.role.lower()}:{self.pk}"
+        """How the journal names this person, in whichever roles of the exchange."""
+        return f"{'secretary' if Role.SECRETARY in self.role_set else 'operator'}:{self.pk}"
+
+
+class RoleGrant(models.Model):
+    """Roles that one administrator asks for and another grants (岗位授权)."""
+
+    user = models.ForeignKey(User, models.PROTECT, related_name="grants", verbose_name=_("用户"))
+    roles = ArrayField(
+        models.CharField(max_length=10, choices=Role), verbose_name=_("岗位"), blank=True
+    )
+    issuers = ArrayField(models.BigIntegerField(), verbose_name=_("上市公司"), default=list)
+    asked_by = models.CharField(_("申请人"), max_length=60)
+    asked_at = models.DateTimeField(_("申请时间"))
+    granted_by = models.CharField(_("批准人"), max_length=60, blank=True)
+    granted_at = models.DateTimeField(_("批准时间"), null=True)
+
+    class Meta:
+        verbose_name = _("岗位授权")
+        verbose_name_plural = _("岗位授权")
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(granted_by=F("asked_by")), name="role_grant_second_person"
+            ),
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(granted_by=""), name="role_grant_one_open"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {' '.join(self.roles)}"
 
 
 class StaffPass(models.Model):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -19,8 +20,10 @@ from django.utils.translation import gettext_lazy as _
 
 from identity import limits
 from identity.models import StaffPass, User
+from meetings import journal
 from meetings.models import Issuer
 from voting_portal.common.refusals import Refusal
+from voting_portal.common.roles import Role
 
 
 class CannotSignIn(Refusal):
@@ -47,7 +50,14 @@ def issue_pass(user: User, *, lifetime: timedelta, now: datetime) -> str:
     """An absolute sign-in address for the user that works once until `now + lifetime`."""
     secret = secrets.token_urlsafe(32)
     StaffPass.objects.create(user=user, secret_hash=_hash(secret), expires_at=now + lifetime)
-    return settings.PUBLIC_URL + reverse("identity:staff-pass", args=[secret])
+    return settings.STAFF_URL + reverse("identity:staff-pass", args=[secret])
+
+
+@transaction.atomic
+def hand_out_pass(user: User, *, lifetime: timedelta, by: str, now: datetime) -> str:
+    """A sign-in address that an administrator gives to somebody, with a line in the journal."""
+    journal.record(None, "user.pass_issued", by=by, at=now, user=user.pk)
+    return issue_pass(user, lifetime=lifetime, now=now)
 
 
 def read_pass(secret: str, *, now: datetime) -> User:
@@ -88,30 +98,29 @@ def check_password(request: HttpRequest, *, username: str, password: str) -> Use
 
 
 @transaction.atomic
-def enrol(username: str, *, role: User.Role, issuer_code: str = "") -> User:
+def enrol(username: str, *, roles: Collection[Role], issuer_code: str = "", now: datetime) -> User:
     """Make a user without a password, a secretary with the issuer of this security code.
 
-    The first operator ever is also the superuser, who makes the others. CannotEnrol when the name
-    is taken or the issuer is not there.
+    For whoever works on the server itself, and so for the first administrators. CannotEnrol when
+    the name is taken, the issuer is not there, or the roles do not go together.
     """
     if User.objects.filter(username=username).exists():
         raise CannotEnrol(f"There is a user {username!r} already.")
-    is_operator = role == User.Role.OPERATOR
-    user = User(
-        username=username,
-        role=role,
-        is_staff=is_operator,
-        is_superuser=is_operator and not User.objects.filter(is_superuser=True).exists(),
-    )
+    is_secretary = Role.SECRETARY in roles
+    if is_secretary and len(roles) > 1:
+        raise CannotEnrol("A secretary has no other role.")
+    if is_secretary and not issuer_code:
+        raise CannotEnrol("A secretary needs an issuer: add --issuer CODE.")
+    issuers = Issuer.objects.filter(security_code=issuer_code)
+    if issuer_code and not issuers:
+        raise CannotEnrol(f"There is no issuer {issuer_code}.")
+    user = User(username=username, roles=sorted(roles), is_staff=not is_secretary)
     user.set_unusable_password()
     user.save()
-    if issuer_code:
-        issuer = Issuer.objects.filter(security_code=issuer_code).first()
-        if issuer is None:
-            raise CannotEnrol(f"There is no issuer {issuer_code}.")
-        user.issuers.add(issuer)
-    elif not is_operator:
-        raise CannotEnrol("A secretary needs an issuer: add --issuer CODE.")
+    user.issuers.set(issuers if is_secretary else [])
+    journal.record(
+        None, "user.enrolled", by="system:server", at=now, user=user.pk, roles=user.roles
+    )
     return user
 
 

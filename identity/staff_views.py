@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from django.contrib.auth import login, logout
+from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from identity import limits, staff
+from identity import limits, second_factor, staff, staff_sessions
 from identity.models import User
+from identity.staff_sessions import before_second_factor
 from identity.voters import private
 from voting_portal.common.http import see_other
-
-BACKEND = "django.contrib.auth.backends.ModelBackend"
+from voting_portal.common.roles import Role
 
 
 @login_not_required
@@ -38,7 +38,7 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
         except (staff.CannotSignIn, limits.TooMany) as refused:
             refusal = refused
         else:
-            login(request, user, backend=BACKEND)
+            staff_sessions.begin(request, user, by_pass=False, now=timezone.now())
             return see_other(to or "identity:staff-home")
     context = {"refusal": refusal, "username": username, "next": to}
     status = refusal.status if refusal else 200
@@ -51,7 +51,8 @@ def sign_in_by_pass(request: HttpRequest, secret: str) -> HttpResponseBase:
     now = timezone.now()
     try:
         if request.method == "POST":
-            login(request, staff.use_pass(secret, now=now), backend=BACKEND)
+            user = staff.use_pass(secret, now=now)
+            staff_sessions.begin(request, user, by_pass=True, now=now)
             return see_other("identity:staff-home")
         user = staff.read_pass(secret, now=now)
     except staff.CannotSignIn as refusal:
@@ -65,15 +66,43 @@ def sign_in_by_pass(request: HttpRequest, secret: str) -> HttpResponseBase:
     return private(response)
 
 
+@before_second_factor
+@sensitive_post_parameters("digits")
+@require_http_methods(["GET", "HEAD", "POST"])
+def give_second_factor(request: HttpRequest) -> HttpResponseBase:
+    """Ask for the authenticator's digits, and set one up for those who have none."""
+    user = request.user
+    assert isinstance(user, User)
+    refusal: staff.CannotSignIn | limits.TooMany | None = None
+    if request.method == "POST":
+        try:
+            second_factor.check_digits(
+                request, user, request.POST.get("digits", ""), now=timezone.now()
+            )
+        except (staff.CannotSignIn, limits.TooMany) as refused:
+            refusal = refused
+        else:
+            staff_sessions.make_only(request, user)
+            return see_other("identity:staff-home")
+    context: dict[str, object] = {"refusal": refusal}
+    if second_factor.device_of(user) is None and request.session.get(second_factor.BEGAN_BY_LINK):
+        device = second_factor.device_to_set_up(user)
+        context["picture"] = second_factor.picture_of(device)
+        context["key"] = second_factor.typed_key(device)
+    status = refusal.status if refusal else 200
+    return private(render(request, "identity/second_factor.html", context, status=status))
+
+
 @require_safe
 def home(request: HttpRequest) -> HttpResponseBase:
     """Where each role works."""
     assert isinstance(request.user, User)
-    if request.user.role == User.Role.OPERATOR:
-        return see_other("admin:index")
-    return see_other("console:meetings")
+    if Role.SECRETARY in request.user.role_set:
+        return see_other("console:meetings")
+    return see_other("admin:index")
 
 
+@before_second_factor
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponseBase:
     logout(request)

@@ -16,5 +16,6 @@ urlpatterns = [
     path("staff/", staff_views.home, name="staff-home"),
     path("staff/login", staff_views.sign_in, name="staff-login"),
     path("staff/pass/<str:secret>", staff_views.sign_in_by_pass, name="staff-pass"),
+    path("staff/second-factor", staff_views.give_second_factor, name="second-factor"),
     path("staff/logout", staff_views.sign_out, name="staff-logout"),
 ]

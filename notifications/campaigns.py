@@ -166,6 +166,7 @@ def finish_campaigns(*, now: datetime) -> None:
         Campaign.objects.select_for_update(of=["self"], skip_locked=True)
         .filter(state=State.RUNNING)
         .exclude(batches__state__in=["READY", "LEASED"])
+        .order_by("meeting_id", "number")
     )
     for campaign in finished:
         campaign.state, campaign.done_at = State.DONE, now

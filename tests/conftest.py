@@ -22,6 +22,12 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _without_second_factor(settings) -> None:
+    """Staff sign in at once; tests/identity/test_second_factor.py asks for the digits."""
+    settings.STAFF_SECOND_FACTOR = False
+
+
+@pytest.fixture(autouse=True)
 def _fresh_process() -> Iterator[None]:
     """A test starts like a fresh process: no meeting known, no limit used up."""
     live.forget()

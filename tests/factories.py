@@ -118,12 +118,17 @@ def make_holder(
 def make_operator(**fields: object) -> User:
     number = next(_numbers)
     return User.objects.create(
-        username=f"operator{number}", role="OPERATOR", is_staff=True, **fields
+        username=f"operator{number}",
+        **{
+            "roles": ["OPERATOR", "APPROVER", "SCRUTINEER", "AUDITOR"],
+            "is_staff": True,
+            **fields,
+        },
     )
 
 
 def make_secretary(*issuers: Issuer) -> User:
-    user = User.objects.create(username=f"secretary{next(_numbers)}", role="SECRETARY")
+    user = User.objects.create(username=f"secretary{next(_numbers)}", roles=["SECRETARY"])
     user.issuers.set(issuers)
     return user
 

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
+
+from voting_portal.common.roles import AT_MEETINGS, Role
 
 
 def actor_of(request: HttpRequest) -> str:
     """How the journal names the operator who asks; the admin lets in nobody without a name."""
     user: Any = request.user
     return str(user.actor)
+
+
+def has_role(request: HttpRequest, roles: Collection[Role]) -> bool:
+    """Whether the one who asks works here in one of these roles."""
+    user: Any = request.user
+    return user.is_active and user.is_staff and not user.role_set.isdisjoint(roles)
+
+
+def require_role(request: HttpRequest, *roles: Role) -> None:
+    """Http404 for everybody without one of these roles: what is not one's own is not found."""
+    if not has_role(request, roles):
+        raise Http404
 
 
 class PortalAdminSite(admin.AdminSite):
@@ -33,10 +48,16 @@ class PortalAdminConfig(AdminConfig):
 
 
 class OperatorAdmin(admin.ModelAdmin[Any]):
-    """What operators may do by default: look. Nothing is ever deleted."""
+    """What staff may do by default: look, if they work at meetings. Nothing is ever deleted."""
+
+    readers: Collection[Role] = AT_MEETINGS
 
     def has_view_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
-        return request.user.is_active and request.user.is_staff
+        return has_role(request, self.readers)
+
+    def is_operator(self, request: HttpRequest) -> bool:
+        """Whether the one who asks may make and change things at all."""
+        return has_role(request, [Role.OPERATOR])
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

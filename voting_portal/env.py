@@ -58,6 +58,14 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in optional(name, default).split(",") if word.strip()]
 
 
+def switch(name: str, *, default: bool) -> bool:
+    """`on` or `off`."""
+    value = optional(name, "on" if default else "off").lower()
+    if value not in {"on", "off"}:
+        raise ImproperlyConfigured(f"{name} must be on or off, not {value!r}.")
+    return value == "on"
+
+
 def number(name: str, default: int) -> int:
     value = optional(name, str(default))
     if not value.isdigit():

@@ -34,15 +34,18 @@ PUBLIC_URL = env.required("PUBLIC_URL", development=f"http://127.0.0.1:{PORT}").
 ALLOWED_HOSTS = env.words(
     "ALLOWED_HOSTS", "" if IS_PRODUCTION else "127.0.0.1,localhost,testserver"
 )
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+# Where staff and secretaries work; a host of their own keeps their pages off the holders' one.
+STAFF_URL = env.optional("STAFF_URL", PUBLIC_URL).rstrip("/")
+CSRF_TRUSTED_ORIGINS = sorted({PUBLIC_URL, STAFF_URL})
 # How many proxy servers of ours stand in front; client addresses are read from that hop only.
 PROXY_HOPS = env.number("PROXY_HOPS", 1 if IS_PRODUCTION else 0)
 
 if IS_PRODUCTION:
     if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
         raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts of this installation.")
-    if not PUBLIC_URL.startswith("https://"):
-        raise ImproperlyConfigured("PUBLIC_URL must begin with https:// in production.")
+    for _name, _url in (("PUBLIC_URL", PUBLIC_URL), ("STAFF_URL", STAFF_URL)):
+        if not _url.startswith("https://"):
+            raise ImproperlyConfigured(f"{_name} must begin with https:// in production.")
 
 INSTALLED_APPS = [
     "voting_portal.admin.PortalAdminConfig",
@@ -52,6 +55,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.postgres",
     "django.contrib.staticfiles",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
     "csp",
     "voting_portal.apps.PortalConfig",
     "meetings.apps.MeetingsConfig",
@@ -65,12 +70,15 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "voting_portal.hosts.HostsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "identity.staff_sessions.StaffSessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -186,6 +194,10 @@ if IS_PRODUCTION and (
 AUTH_USER_MODEL = "identity.User"
 LOGIN_URL = "identity:staff-login"
 LOGIN_REDIRECT_URL = "identity:staff-home"
+# The second factor of staff and secretaries (identity/second_factor.py).
+STAFF_SECOND_FACTOR = env.switch("STAFF_SECOND_FACTOR", default=True)
+if IS_PRODUCTION and not STAFF_SECOND_FACTOR:
+    raise ImproperlyConfigured("STAFF_SECOND_FACTOR can be off in development only.")
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
@@ -195,7 +207,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
-SESSION_COOKIE_AGE = 8 * 3600
+# Idle so long a session of staff is over; identity/staff_sessions.py says how long one lasts.
+SESSION_COOKIE_AGE = 15 * 60
+SESSION_SAVE_EVERY_REQUEST = True
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 # A browser takes a __Host- cookie only over TLS, so development goes without the prefix.
 _COOKIE_PREFIX = "__Host-" if IS_PRODUCTION else ""

@@ -22,7 +22,8 @@ from meetings.admin.side_lists import upload_list
 from meetings.admin.steps import links_of, steps_of, take_step
 from meetings.models import Document, Issuer, Meeting, Motion, ShareClass
 from meetings.preparing import candidate_names, name_candidates, prepare_meeting
-from voting_portal.admin import OperatorAdmin, actor_of
+from voting_portal.admin import OperatorAdmin, actor_of, has_role
+from voting_portal.common.roles import AT_MEETINGS, Role
 
 EDITABLE = (Meeting.State.DRAFT, Meeting.State.REGISTER_LOADED)
 MAX_DOCUMENT_BYTES = 20 * 2**20
@@ -39,10 +40,10 @@ class IssuerAdmin(OperatorAdmin):
     ordering = ("security_code",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
+        return self.is_operator(request)
 
-    def has_change_permission(self, request: HttpRequest, obj: Issuer | None = None) -> bool:
-        return self.has_view_permission(request, obj)
+    def has_change_permission(self, request: HttpRequest, _obj: Issuer | None = None) -> bool:
+        return self.is_operator(request)
 
 
 class _InlineOfMeeting(admin.TabularInline[Any, Meeting]):
@@ -51,10 +52,10 @@ class _InlineOfMeeting(admin.TabularInline[Any, Meeting]):
     extra = 0
 
     def has_view_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
-        return request.user.is_staff
+        return has_role(request, AT_MEETINGS)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.is_staff and _is_editable(obj)
+        return has_role(request, [Role.OPERATOR]) and _is_editable(obj)
 
     has_change_permission = has_add_permission
     has_delete_permission = has_add_permission
@@ -205,10 +206,10 @@ class MeetingAdmin(OperatorAdmin):
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
+        return self.is_operator(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Meeting | None = None) -> bool:
-        return self.has_view_permission(request) and _is_editable(obj)
+        return self.is_operator(request) and _is_editable(obj)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view

@@ -36,7 +36,7 @@ class ListedHolderAdmin(OperatorAdmin):
     ordering = ("-meeting", "id")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
+        return self.is_operator(request)
 
     @admin.display(description=_("名册中已找到"), boolean=True)
     def is_found(self, listed: ListedHolder) -> bool:

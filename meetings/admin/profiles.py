@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from meetings import journal
 from meetings.models import ImportHeader, ImportProfile
-from voting_portal.admin import OperatorAdmin, actor_of
+from voting_portal.admin import OperatorAdmin, actor_of, has_role
+from voting_portal.common.roles import AT_MEETINGS, Role
 
 
 class HeaderForm(forms.ModelForm[ImportHeader]):
@@ -32,11 +33,13 @@ class HeaderInline(admin.TabularInline[ImportHeader, ImportProfile]):
     ordering = ("field", "id")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return request.user.is_staff
+        return has_role(request, AT_MEETINGS)
 
-    has_add_permission = has_view_permission
-    has_change_permission = has_view_permission
-    has_delete_permission = has_view_permission
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return has_role(request, [Role.OPERATOR])
+
+    has_change_permission = has_add_permission
+    has_delete_permission = has_add_permission
 
 
 @admin.register(ImportProfile)
@@ -47,10 +50,10 @@ class ImportProfileAdmin(OperatorAdmin):
     inlines = (HeaderInline,)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
+        return self.is_operator(request)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_view_permission(request, obj)
+    def has_change_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
+        return self.is_operator(request)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("headers")

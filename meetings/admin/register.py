@@ -24,7 +24,8 @@ from meetings.register.findings import with_reasons
 from meetings.register.loading import approve_register, discard_register
 from meetings.register.preview import preview_of
 from meetings.register.receiving import receive_register
-from voting_portal.admin import OperatorAdmin, actor_of
+from voting_portal.admin import OperatorAdmin, actor_of, require_role
+from voting_portal.common.roles import AT_MEETINGS, Role
 
 SHOWN_FINDINGS = 100
 
@@ -45,6 +46,7 @@ class UploadForm(forms.Form):
 @csrf_exempt  # checked by _receive_upload: the form may be read only once its handler is set
 def upload_register(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpResponse:
     """Take a file in; a worker checks it, and it takes effect when somebody else approves it."""
+    require_role(request, Role.OPERATOR)
     meeting = Meeting.objects.select_related("issuer").filter(pk=meeting_id).first()
     if meeting is None:
         raise Http404
@@ -84,6 +86,7 @@ def _receive_upload(request: HttpRequest, meeting: Meeting, site: AdminSite) -> 
 @require_POST
 def decide(request: HttpRequest, register_id: int, decision: str) -> HttpResponse:
     """Approve a checked register, or put it away."""
+    require_role(request, Role.APPROVER, *([Role.OPERATOR] if decision == "discard" else []))
     verbs: dict[str, Any] = {"approve": approve_register, "discard": discard_register}
     if decision not in verbs or not Register.objects.filter(pk=register_id).exists():
         raise Http404
@@ -116,6 +119,7 @@ class ImportedFileAdmin(OperatorAdmin):
 
     def download(self, request: HttpRequest, pk: int) -> StreamingHttpResponse:
         """All errors and warnings as CSV."""
+        require_role(request, *AT_MEETINGS)
         found = self.get_queryset(request).filter(pk=pk).values_list("fault_list", flat=True)
         packed = found.first()
         if not packed:

@@ -16,7 +16,8 @@ from meetings.admin.uploads import HoldingUploadHandler
 from meetings.lifecycle import CannotAdvance
 from meetings.models import ListImport, Meeting
 from meetings.register.side_lists import LISTS, import_list
-from voting_portal.admin import actor_of
+from voting_portal.admin import actor_of, require_role
+from voting_portal.common.roles import Role
 
 
 class ListForm(forms.Form):
@@ -31,6 +32,7 @@ class ListForm(forms.Form):
 @csrf_exempt  # checked by _receive_list: the form may be read only once its handler is set
 def upload_list(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpResponse:
     """Check a list and take it in, whole or not at all."""
+    require_role(request, Role.OPERATOR)
     meeting = Meeting.objects.select_related("issuer").filter(pk=meeting_id).first()
     if meeting is None:
         raise Http404

@@ -19,7 +19,8 @@ from django.views.decorators.http import require_POST
 from meetings import lifecycle
 from meetings.models import Meeting
 from meetings.preparing import confirm_insiders
-from voting_portal.admin import actor_of
+from voting_portal.admin import actor_of, require_role
+from voting_portal.common.roles import Role
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,12 +32,16 @@ State = Meeting.State
 
 @dataclass(frozen=True)
 class Step:
-    """A button: shown while the meeting is in one of `states`, done by `verb(id, by, now)`."""
+    """A button of one role: shown while the meeting is in one of `states`, done by its verb.
+
+    The verb takes the meeting's id, who and when.
+    """
 
     name: str
     label: StrOrPromise
     states: tuple[Meeting.State, ...]
     verb: Callable[[int, str, datetime], object]
+    role: Role = Role.OPERATOR
     is_for_rehearsals_only: bool = False
     is_grave: bool = False
 
@@ -66,7 +71,13 @@ STEPS: list[Step] = [
         (State.REGISTER_LOADED,),
         _verb(lifecycle.confirm_motions),
     ),
-    Step("invite", _("开放投票链接"), (State.MOTIONS_CONFIRMED,), _verb(lifecycle.invite)),
+    Step(
+        "invite",
+        _("开放投票链接"),
+        (State.MOTIONS_CONFIRMED,),
+        _verb(lifecycle.invite),
+        role=Role.APPROVER,
+    ),
     Step(
         "close-polls",
         _("封存票箱"),
@@ -87,7 +98,13 @@ STEPS: list[Step] = [
         _verb(confirm_insiders),
     ),
     Step("certify", _("确认结果"), (State.TALLIED,), _verb(lifecycle.certify)),
-    Step("publish", _("公布结果"), (State.CERTIFIED,), _verb(lifecycle.publish)),
+    Step(
+        "publish",
+        _("公布结果"),
+        (State.CERTIFIED,),
+        _verb(lifecycle.publish),
+        role=Role.APPROVER,
+    ),
     Step(
         "postpone",
         _("延期"),
@@ -109,10 +126,12 @@ LINKS: list[Link] = []
 
 
 def links_of(meeting: Meeting) -> list[Link]:
+    """Ways to pages of the meeting; each page looks at the role of who opens it."""
     return [link for link in LINKS if meeting.state in link.states]
 
 
 def steps_of(meeting: Meeting) -> list[Step]:
+    """The buttons of the meeting, whoever may press them."""
     return [
         step
         for step in STEPS
@@ -128,6 +147,7 @@ def take_step(request: HttpRequest, meeting_id: int, name: str) -> HttpResponse:
     step = next((s for s in STEPS if s.name == name), None)
     if meeting is None or step is None:
         raise Http404
+    require_role(request, step.role)
     try:
         step.verb(meeting_id, actor_of(request), timezone.now())
     except lifecycle.CannotAdvance as refusal:

@@ -42,6 +42,30 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON meetings_journalentry
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 """
 
+# An entry's link is the SHA-256 of the link before it and of what the entry says. The id is drawn
+# under the lock (locks.JOURNAL), so that the order of ids is that of the links.
+LINKED = """
+CREATE FUNCTION linked_entry(before bytea, entry meetings_journalentry) RETURNS bytea
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT sha256(coalesce(before, '') || convert_to(jsonb_build_array(
+        entry.id, entry.meeting_id, entry.verb, entry.actor, extract(epoch FROM entry.at),
+        entry.details
+    )::text, 'UTF8'))
+$$;
+CREATE FUNCTION link_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE before bytea;
+BEGIN
+    PERFORM pg_advisory_xact_lock(6, coalesce(NEW.meeting_id, 0)::int);
+    SELECT link INTO before FROM meetings_journalentry
+        WHERE meeting_id IS NOT DISTINCT FROM NEW.meeting_id ORDER BY id DESC LIMIT 1;
+    NEW.id := nextval(pg_get_serial_sequence('meetings_journalentry', 'id'));
+    NEW.link := linked_entry(before, NEW);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER linked BEFORE INSERT ON meetings_journalentry
+    FOR EACH ROW EXECUTE FUNCTION link_entry();
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("meetings", "0001_initial")]
@@ -51,5 +75,10 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             APPEND_ONLY,
             "DROP TRIGGER append_only ON meetings_journalentry; DROP FUNCTION refuse_change",
+        ),
+        migrations.RunSQL(
+            LINKED,
+            "DROP TRIGGER linked ON meetings_journalentry; DROP FUNCTION link_entry;"
+            "DROP FUNCTION linked_entry",
         ),
     ]

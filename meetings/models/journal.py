@@ -9,7 +9,11 @@ from meetings.models.meeting import Meeting
 
 
 class JournalEntry(models.Model):
-    """One thing that happened to a meeting (会务日志): append-only by trigger."""
+    """One thing that happened to a meeting (会务日志): append-only by trigger.
+
+    Each entry is linked to the one before it, so that none can be changed, put in or taken out
+    unseen even by whoever owns the database (journal.py).
+    """
 
     meeting = models.ForeignKey(
         Meeting, models.PROTECT, related_name="journal", null=True, verbose_name=_("股东会")
@@ -18,6 +22,7 @@ class JournalEntry(models.Model):
     actor = models.CharField(_("操作者"), max_length=60)  # "operator:3", "system:beat"
     at = models.DateTimeField(_("时间"))
     details = models.JSONField(_("详情"), default=dict)
+    link = models.BinaryField(max_length=32, db_default=b"", editable=False)  # by trigger
 
     class Meta:
         verbose_name = _("会务日志")

@@ -115,6 +115,11 @@ class Meeting(models.Model):
         blank=True,
         help_text=_("现金分红分段统计用。"),
     )
+    # Who took the steps that need two people: confirmed and invited, certified and published.
+    confirmed_by = models.CharField(max_length=60, blank=True, editable=False)
+    invited_by = models.CharField(max_length=60, blank=True, editable=False)
+    certified_by = models.CharField(max_length=60, blank=True, editable=False)
+    published_by = models.CharField(max_length=60, blank=True, editable=False)
     insiders_confirmed_by = models.CharField(max_length=60, blank=True, editable=False)
     is_rehearsal = models.BooleanField(
         _("演练"),
@@ -156,6 +161,14 @@ class Meeting(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(record_date__lte=F("meeting_date")), name="meeting_record_date_before"
+            ),
+            models.CheckConstraint(
+                condition=Q(invited_by="") | ~Q(invited_by=F("confirmed_by")),
+                name="meeting_invited_by_second_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(published_by="") | ~Q(published_by=F("certified_by")),
+                name="meeting_published_by_second_person",
             ),
             models.CheckConstraint(
                 condition=~Q(is_rehearsal=True, state="PUBLISHED"),

@@ -59,6 +59,7 @@ TABLE = {
     "identity:staff-home": Row(GET, "/staff/", 302, 303, 303, 303),
     "identity:staff-login": Row(GET, "/staff/login", 200, 303, 303, 303),
     "identity:staff-pass": everybody(POST, "/staff/pass/wrong", 404),
+    "identity:second-factor": Row(GET, "/staff/second-factor", 302, 200, 200, 200),
     "identity:staff-logout": Row(POST, "/staff/logout", 302, 303, 303, 303),
     "console:meetings": Row(GET, "/secretary/", 302, 200, 200, 404),
     "console:meeting": Row(GET, "/secretary/{meeting}/", 302, 404, 200, 404),

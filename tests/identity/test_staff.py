@@ -182,16 +182,6 @@ def test_signing_out_is_a_post(client):
     assert not get_user(client).is_authenticated
 
 
-def test_only_superusers_see_users_in_the_admin(client):
-    users = reverse("admin:identity_user_changelist")
-    client.force_login(make_operator())
-    assert client.get(users).status_code == 403
-
-    client.force_login(make_operator(is_superuser=True))
-    assert client.get(users).status_code == 200
-    assert client.get(reverse("admin:identity_user_add")).status_code == 200
-
-
 def run(*arguments, **options):
     out = StringIO()
     call_command("staff_login", *arguments, stdout=out, **options)
@@ -207,15 +197,14 @@ def test_the_command_makes_the_first_user_and_prints_a_link(client):
     user = get_user(client)
     assert user.username == "wang"
     assert user.is_staff
-    assert user.is_superuser  # the first one, who makes the others
+    assert user.roles == ["OPERATOR"]
     assert not user.has_usable_password()
 
 
-def test_the_second_operator_is_no_superuser():
-    run("wang", create="operator")
-    run("li", create="operator")
+def test_the_command_gives_several_roles():
+    run("wang", create="system,security")
 
-    assert not User.objects.get(username="li").is_superuser
+    assert User.objects.get().roles == ["SECURITY", "SYSTEM"]
 
 
 def test_a_secretary_is_bound_to_an_issuer():
@@ -232,7 +221,9 @@ def test_a_secretary_is_bound_to_an_issuer():
     ("options", "words"),
     [
         ({}, "no active user"),
+        ({"create": "janitor"}, "known are operator"),
         ({"create": "secretary"}, "needs an issuer"),
+        ({"create": "secretary,operator", "issuer": "600000"}, "no other role"),
         ({"create": "secretary", "issuer": "999999"}, "no issuer"),
     ],
 )

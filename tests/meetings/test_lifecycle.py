@@ -149,3 +149,15 @@ def test_a_meeting_is_called_off_only_before_its_polls_open(verb):
 
     assert state_of(invited) in ("POSTPONED", "CANCELLED")
     assert state_of(open_) == "OPEN"
+
+
+def test_whoever_certified_the_result_does_not_publish_it():
+    meeting = make_meeting(state="TALLIED", is_rehearsal=False)
+    lifecycle.certify(meeting.pk, by="operator:1", now=NOW)
+
+    with pytest.raises(SamePerson):
+        lifecycle.publish(meeting.pk, by="operator:1", now=NOW)
+
+    assert state_of(meeting) == "CERTIFIED"
+    lifecycle.publish(meeting.pk, by="operator:2", now=NOW)
+    assert state_of(meeting) == "PUBLISHED"

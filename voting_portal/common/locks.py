@@ -9,6 +9,7 @@ REGISTER = 2  # one load of a meeting's register at a time
 CAMPAIGN = 3  # shared by every sub-batch that leaves; exclusive for a step of the campaign
 PARTITIONS = 4  # one change of the partitioned tables at a time
 PHONE = 5  # one code to a phone at a time
+JOURNAL = 6  # one entry of a meeting's journal at a time; taken by the journal's trigger
 
 
 def hold(kind: int, subject: int, *, shared: bool = False) -> None:

@@ -29,11 +29,17 @@ from meetings.register.records import open_person
 from notifications import campaigns
 from notifications.models import Campaign
 from notifications.wording import default_wording
+from voting_portal.common.roles import Role
 from voting_portal.demo.papers import one_page_pdf
 
 SECURITY_CODE = "600999"
 POLLS_STAY_OPEN = timedelta(hours=10)
 STILL_WORTH_PLAYING = timedelta(minutes=10)
+# One makes, the other checks.
+DESKS = {
+    "operator": [Role.OPERATOR, Role.SYSTEM],
+    "checker": [Role.APPROVER, Role.SCRUTINEER, Role.AUDITOR, Role.SECURITY],
+}
 
 
 @dataclass(frozen=True)
@@ -47,13 +53,11 @@ class People:
 
 def make_people(issuer: Issuer) -> People:
     operator, checker = (
-        User.objects.get_or_create(
-            username=name, defaults={"role": User.Role.OPERATOR, "is_staff": True}
-        )[0]
-        for name in ("operator", "checker")
+        User.objects.get_or_create(username=name, defaults={"roles": roles, "is_staff": True})[0]
+        for name, roles in DESKS.items()
     )
     secretary, _made = User.objects.get_or_create(
-        username="secretary", defaults={"role": User.Role.SECRETARY}
+        username="secretary", defaults={"roles": [Role.SECRETARY]}
     )
     secretary.issuers.add(issuer)
     return People(operator, checker, secretary)

@@ -1,14 +1,10 @@
-"""Users in the admin, for superusers only, and nominees' entries, for every operator."""
+"""Nominees' entries, opened for them by an operator."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import AdminSite
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
@@ -16,52 +12,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from identity.institutions import CannotOpenEntry, open_entry
-from identity.models import InstitutionEntry, User
+from identity.models import InstitutionEntry
 from meetings.admin.steps import LINKS, Link
 from meetings.models import Meeting
-from voting_portal.admin import OperatorAdmin, actor_of
-
-if TYPE_CHECKING:
-    BaseUserAdmin = DjangoUserAdmin[User]
-else:
-    BaseUserAdmin = DjangoUserAdmin
-
-admin.site.unregister(Group)  # roles say who may do what
-
-
-@admin.register(User)
-class UserAdmin(BaseUserAdmin):
-    """Who works here, in which role, for which companies."""
-
-    list_display = ("username", "role", "is_active", "is_superuser", "last_login")
-    list_filter = ("role", "is_active")
-    search_fields = ("username",)
-    filter_horizontal = ("issuers",)
-    fieldsets = (
-        (None, {"fields": ("username", "password")}),
-        (_("角色"), {"fields": ("role", "issuers", "is_active", "is_staff", "is_superuser")}),
-        (_("登录"), {"fields": ("last_login", "date_joined")}),
-    )
-    add_fieldsets = (
-        (None, {"fields": ("username", "usable_password", "password1", "password2")}),
-        (_("角色"), {"fields": ("role", "issuers", "is_staff")}),
-    )
-    readonly_fields = ("last_login", "date_joined")
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return _is_superuser(request)
-
-    def has_view_permission(self, request: HttpRequest, _obj: User | None = None) -> bool:
-        return _is_superuser(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return _is_superuser(request)
-
-    def has_change_permission(self, request: HttpRequest, _obj: User | None = None) -> bool:
-        return _is_superuser(request)
-
-    def has_delete_permission(self, _request: HttpRequest, _obj: User | None = None) -> bool:
-        return False  # the journal names users by number: they are deactivated, not deleted
+from voting_portal.admin import OperatorAdmin, actor_of, require_role
+from voting_portal.common.roles import Role
 
 
 class EntryForm(forms.Form):
@@ -70,6 +25,7 @@ class EntryForm(forms.Form):
 
 def open_entry_page(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpResponse:
     """Open a nominee's way in and show its address, this once."""
+    require_role(request, Role.OPERATOR)
     meeting = Meeting.objects.select_related("issuer").filter(pk=meeting_id).first()
     if meeting is None:
         raise Http404
@@ -118,7 +74,3 @@ LINKS.append(
         "admin:institution-entry",
     )
 )
-
-
-def _is_superuser(request: HttpRequest) -> bool:
-    return isinstance(request.user, User) and request.user.is_superuser

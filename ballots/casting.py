@@ -19,6 +19,7 @@ from ballots.rules import (
     CannotCast,
     Choices,
     NotTaken,
+    NotVerified,
     NoVotes,
     RecusedOnly,
     TooEarly,
@@ -67,10 +68,12 @@ def cast_ballot(
     `share_class` is the class's number, `level` how well the holder was verified, `declared` the
     shares that a nominee was entrusted with. `at` and `seq` replay a vote of a rehearsal at its own
     time and place; on a page they are None, and the database's clock and sequence decide.
-    Refusals in the order in which they are judged: TooEarly, TooLate or NotTaken, NoVotes,
-    RecusedOnly, AlreadyCast (with the ballot that stands), BadBallot.
+    Refusals in the order in which they are judged: TooEarly, TooLate or NotTaken, NotVerified,
+    NoVotes, RecusedOnly, AlreadyCast (with the ballot that stands), BadBallot.
     """
     try:
+        if level < entitlement.level_needed(agenda):
+            raise NotVerified
         _judge(entitlement, agenda, share_class, choices, declared)
     except CannotCast:
         _ask_the_clock(agenda.meeting_id, at)  # a ballot out of time is that before all else

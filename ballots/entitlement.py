@@ -45,6 +45,15 @@ class Entitlement:
         """The classes of which the holder has shares."""
         return [c for c in agenda.share_classes if self.holder.shares_of(c.number) > 0]
 
+    def level_needed(self, agenda: Agenda) -> int:
+        """How well the holder must be verified to vote: 2 from the meeting's share of a class."""
+        percent = agenda.strong_from_percent
+        is_large = percent is not None and any(
+            100 * self.holder.shares_of(c.number) >= percent * c.capital
+            for c in self.classes(agenda)
+        )
+        return 2 if is_large else 1
+
     def next_class(self, agenda: Agenda) -> ClassPaper | None:
         """The first class that has something to vote on and has no ballot yet."""
         for share_class in self.classes(agenda):

@@ -56,6 +56,11 @@ class NotTaken(CannotCast):
     message = gettext_lazy("本次会议目前不接受投票。")
 
 
+class NotVerified(CannotCast):
+    reason = "NOT_VERIFIED"
+    message = gettext_lazy("您的持股须经证券公司或实名核验后才能投票。")
+
+
 class NoVotes(CannotCast):
     reason = "NO_VOTES"
     message = gettext_lazy("您名下没有这一类有表决权的股份。")

@@ -42,7 +42,10 @@ def holder_page(page: Page) -> Callable[..., HttpResponseBase]:
         entitlement = read_entitlement(voter.holder_id, voter.generation)
         if entitlement is None or live.live_meeting(meeting) is None:
             return see_other("identity:start")
-        return page(request, entitlement, live.agenda(meeting))
+        agenda = live.agenda(meeting)
+        if voter.level < entitlement.level_needed(agenda):
+            return see_other("identity:ways", meeting)
+        return page(request, entitlement, agenda)
 
     return shown
 

@@ -37,6 +37,8 @@ INVALID_LINKS = Limit("invalid-link", 60, 60, is_shared=False, is_open_without_r
 CODE_FAILURES = Limit("code-failure", 30, 3600, is_shared=True, is_open_without_redis=True)
 # Not a limit on holders (3 codes in 10 minutes a phone is), but on what one address can spend.
 CODES_SENT = Limit("code-sent", 1000, 3600, is_shared=True, is_open_without_redis=False)
+PROVIDERS_ASKED = Limit("provider-asked", 1000, 3600, is_shared=True, is_open_without_redis=True)
+PROVIDER_FAILURES = Limit("provider-failure", 30, 3600, is_shared=True, is_open_without_redis=True)
 STAFF_FAILURES = Limit("staff-failure", 10, 900, is_shared=True, is_open_without_redis=False)
 
 

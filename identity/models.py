@@ -113,6 +113,25 @@ class InstitutionEntry(models.Model):
         return self.account_masked
 
 
+class Assertion(models.Model):
+    """What an identity provider vouched for (核验结果), taken once; no account, name or face."""
+
+    holder = models.ForeignKey(Holder, models.DO_NOTHING, db_constraint=False, related_name="+")
+    provider = models.CharField(max_length=30)
+    level = models.PositiveSmallIntegerField()
+    ref_hash = models.BinaryField(max_length=32)
+    proved_at = models.DateTimeField()
+    accepted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "ref_hash"], name="assertion_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"assertion {self.pk} of {self.provider}"
+
+
 class Challenge(models.Model):
     """A one-time code sent to a holder's registered phone (身份核验), bound to one browser."""
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from identity import preferences, staff_views, views
+from identity import attempts, preferences, staff_views, views
 
 app_name = "identity"
 urlpatterns = [
     path("start", views.start, name="start"),
     path("m/<int:meeting>/code", views.code, name="code"),
+    path("m/<int:meeting>/ways", views.ways, name="ways"),
+    path("m/<int:meeting>/with/<slug:name>", attempts.begin, name="provider-begin"),
+    path("with/<slug:name>/start", attempts.begin_elsewhere, name="provider-start"),
+    path("with/<slug:name>/back", attempts.back, name="provider-back"),
     path("institution/<str:secret>", views.institution, name="institution"),
     path("m/<int:meeting>/leave", views.leave, name="leave"),
     path("preferences", preferences.prefer, name="prefer"),

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from identity import challenges, institutions, limits
 from identity.challenges import CannotVerify
 from identity.links import Link
+from identity.providers import providers
 from identity.voters import (
     Voter,
     VoterRequest,
@@ -91,6 +92,16 @@ def code(request: VoterRequest, meeting: int) -> HttpResponseBase:
     return response
 
 
+@voter_required(level=0)
+@require_safe
+def ways(request: VoterRequest, meeting: int) -> HttpResponseBase:
+    """Who may vouch for a holder whose holding asks for more than a code (二级核验)."""
+    if live.live_meeting(meeting) is None:
+        return see_other("identity:start")
+    context = {"agenda": live.agenda(meeting), "voter": request.voter}
+    return render(request, "identity/ways.html", context | _ways(request.voter))
+
+
 @login_not_required
 def institution(request: HttpRequest, secret: str) -> HttpResponseBase:
     """A nominee's own address: shows a button, and pressing it begins a verified session."""
@@ -99,7 +110,8 @@ def institution(request: HttpRequest, secret: str) -> HttpResponseBase:
         if request.method == "POST" and not is_cross_site(request):
             link = institutions.use_entry(secret, now=now)
             response: HttpResponseBase = see_other("ballots:ballot", link.meeting_id)
-            keep(response, verified(begin(link, now=now), level=1, now=now))
+            # An operator has seen who it is: as good as a provider's word.
+            keep(response, verified(begin(link, now=now), level=2, now=now))
             return private(response)
         entry = institutions.read_entry(secret, now=now)
     except institutions.EntryOver:
@@ -176,6 +188,11 @@ def _answer(request: HttpRequest, voter: Voter) -> None:
         raise
 
 
+def _ways(voter: Voter) -> dict[str, object]:
+    """The providers that can lift this session, for the page."""
+    return {"ways": [p for p in providers() if p.needs_level <= voter.level < p.level]}
+
+
 def _code_page(
     request: HttpRequest,
     voter: Voter,
@@ -192,6 +209,7 @@ def _code_page(
         "codes": codes,
         "wait_minutes": -(-int(codes.wait.total_seconds()) // 60),
         "refusal": refusal,
+        **_ways(voter),
     }
     status = refusal.status if refusal else 200
     return render(request, "identity/code.html", context, status=status)

@@ -110,6 +110,7 @@ class Agenda:
     exclusive_policy: str
     onsite_vote_start: time
     closing_price: Decimal | None
+    strong_from_percent: Decimal | None  # of a class, from which level 2 is asked for
     share_classes: tuple[ClassPaper, ...]
     motions: tuple[MotionPaper, ...]
     documents: tuple[DocumentPaper, ...]  # those of the whole meeting
@@ -164,6 +165,7 @@ def read_agenda(meeting_id: int) -> Agenda:
         exclusive_policy=meeting.exclusive_policy,
         onsite_vote_start=meeting.onsite_vote_start,
         closing_price=meeting.closing_price,
+        strong_from_percent=meeting.strong_from_percent,
         share_classes=classes,
         motions=tuple(
             MotionPaper(

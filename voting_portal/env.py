@@ -11,6 +11,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -71,6 +72,32 @@ def number(name: str, default: int) -> int:
     if not value.isdigit():
         raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.")
     return int(value)
+
+
+def identity_providers(name: str) -> dict[str, dict[str, Any]]:
+    """Identity providers as JSON: `{"broker": {"kind": "oidc", "label": "...", ...}}`."""
+    text = optional(name, "{}")
+    try:
+        named: dict[str, dict[str, Any]] = json.loads(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is not JSON: {error}.") from None
+    addresses = ("url", "page_origin", "issuer", "authorization_endpoint", "token_endpoint")
+    for provider, options in named.items():
+        if missing := {"kind", "label"} - options.keys():
+            raise ImproperlyConfigured(f"{name}: {provider} lacks {', '.join(sorted(missing))}.")
+        for option in (*addresses, "jwks_uri", "par_endpoint"):
+            if IS_PRODUCTION and not options.get(option, "https://").startswith("https://"):
+                raise ImproperlyConfigured(f"{name}: {provider}: {option} must be https://.")
+    return named
+
+
+def origins(providers: dict[str, dict[str, Any]]) -> list[str]:
+    """Where browsers are sent to by identity providers' options, as the pages' policy names it."""
+    pages = (
+        options.get("authorization_endpoint") or options.get("page_origin") or options["url"]
+        for options in providers.values()
+    )
+    return sorted({"{0.scheme}://{0.netloc}".format(urlsplit(page)) for page in pages})
 
 
 def gateways(name: str, *, simulator: str) -> dict[str, dict[str, Any]]:

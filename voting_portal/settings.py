@@ -222,6 +222,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = IS_PRODUCT
 CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "identity.views.start_again"
 
+# Who else may vouch for holders (JSON); see identity/providers.
+IDENTITY_PROVIDERS = env.identity_providers("IDENTITY_PROVIDERS")
+
 # --- Transport and content -------------------------------------------------------------------
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_PRODUCTION else None
@@ -239,7 +242,8 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF],
         "font-src": [NONE],
         "connect-src": [SELF],
-        "form-action": [SELF],
+        # A form that leads on to a provider is judged by where it ends, too.
+        "form-action": [SELF, *env.origins(IDENTITY_PROVIDERS)],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
         "object-src": [NONE],

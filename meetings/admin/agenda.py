@@ -198,7 +198,7 @@ class MeetingAdmin(OperatorAdmin):
                 "fields": (
                     ("ordinary_threshold", "election_threshold", "pct_policy"),
                     ("invalid_occupies_slot", "exclusive_policy"),
-                    ("onsite_vote_start", "closing_price"),
+                    ("onsite_vote_start", "closing_price", "strong_from_percent"),
                     "notice_url",
                 )
             },

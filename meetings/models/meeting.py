@@ -121,6 +121,16 @@ class Meeting(models.Model):
     certified_by = models.CharField(max_length=60, blank=True, editable=False)
     published_by = models.CharField(max_length=60, blank=True, editable=False)
     insiders_confirmed_by = models.CharField(max_length=60, blank=True, editable=False)
+    strong_from_percent = models.DecimalField(
+        _("须二级核验的持股比例(%)"),
+        max_digits=7,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        help_text=_(
+            "持有某一类股份达到该比例的股东,须经证券公司或实名核验后投票;空白表示都只需短信验证码。"
+        ),
+    )
     is_rehearsal = models.BooleanField(
         _("演练"),
         default=False,
@@ -152,6 +162,11 @@ class Meeting(models.Model):
             models.CheckConstraint(
                 condition=Q(closing_price__isnull=True) | Q(closing_price__gt=0),
                 name="meeting_closing_price_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(strong_from_percent__isnull=True)
+                | Q(strong_from_percent__gte=0, strong_from_percent__lte=100),
+                name="meeting_strong_from_percent",
             ),
             models.CheckConstraint(
                 condition=Q(id__gt=0, id__lte=ids.MAX_MEETING), name="meeting_id_fits_links"

@@ -15,7 +15,7 @@ from voting_portal.celery import app
 
 ROOT = Path(settings.BASE_DIR)
 READS = re.compile(
-    r"""env\.(?:optional|required|secret|words|number|switch|gateways)\(\s*"(\w+)"|"""
+    r"""env\.(?:optional|required|secret|words|number|switch|gateways|identity_providers)\(\s*"(\w+)"|"""
     r"""environ(?:\.get\(\s*|\[)"(\w+)\""""
 )
 SET_BY_US = {"DJANGO_SETTINGS_MODULE"}  # a constant of the code, not a choice

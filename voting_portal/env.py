@@ -85,9 +85,9 @@ def identity_providers(name: str) -> dict[str, dict[str, Any]]:
     for provider, options in named.items():
         if missing := {"kind", "label"} - options.keys():
             raise ImproperlyConfigured(f"{name}: {provider} lacks {', '.join(sorted(missing))}.")
-        for option in (*addresses, "jwks_uri", "par_endpoint"):
-            if IS_PRODUCTION and not options.get(option, "https://").startswith("https://"):
-                raise ImproperlyConfigured(f"{name}: {provider}: {option} must be https://.")
+        for key in (*addresses, "jwks_uri", "par_endpoint"):
+            if IS_PRODUCTION and not options.get(key, "https://").startswith("https://"):
+                raise ImproperlyConfigured(f"{name}: {provider}: {key} must be https://.")
     return named
 
 

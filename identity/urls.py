@@ -9,6 +9,7 @@ from identity import attempts, preferences, staff_views, views
 app_name = "identity"
 urlpatterns = [
     path("start", views.start, name="start"),
+    path("enter", views.enter, name="enter"),
     path("m/<int:meeting>/code", views.code, name="code"),
     path("m/<int:meeting>/ways", views.ways, name="ways"),
     path("m/<int:meeting>/with/<slug:name>", attempts.begin, name="provider-begin"),

@@ -13,12 +13,13 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from identity import challenges, institutions, limits
 from identity.challenges import CannotVerify
-from identity.links import Link
+from identity.links import Link, personal_url
 from identity.providers import providers
+from identity.vote_codes import holder_of_code
 from identity.voters import (
     Voter,
     VoterRequest,
@@ -40,6 +41,10 @@ from voting_portal.common.http import page_context, see_other
 
 class NotSixDigits(CannotVerify):
     message = _("请输入短信中的6位数字验证码。")
+
+
+class WrongVoteCode(CannotVerify):
+    message = _("股票代码或投票码不正确，请对照收到的消息再输入一次。")
 
 
 def begin_session(
@@ -129,6 +134,32 @@ def leave(_request: HttpRequest, meeting: int) -> HttpResponseBase:
     response = see_other("identity:start")
     end(response, meeting)
     return response
+
+
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def enter(request: HttpRequest) -> HttpResponseBase:
+    """Stock code and vote code instead of a personal link; leads to where the link would."""
+    refusal: CannotVerify | limits.TooMany | None = None
+    if request.method == "POST":
+        try:
+            return private(see_other(_address_of_code(request)))
+        except (CannotVerify, limits.TooMany) as refused:
+            refusal = refused
+    context = {"refusal": refusal, "security_code": request.POST.get("security_code", "")[:6]}
+    status = refusal.status if refusal else 200
+    return private(render(request, "identity/enter.html", context, status=status))
+
+
+def _address_of_code(request: HttpRequest) -> str:
+    """The personal link of whoever has the vote code that was typed in."""
+    limits.check(limits.VOTE_CODE_FAILURES, request)
+    company = unicodedata.normalize("NFKC", request.POST.get("security_code", "")).strip()[:6]
+    link = holder_of_code(company, request.POST.get("vote_code", "")[:40])
+    if link is None:
+        limits.count(limits.VOTE_CODE_FAILURES, request)
+        raise WrongVoteCode
+    return personal_url(link.holder_id, link.generation)
 
 
 @login_not_required

@@ -18,7 +18,8 @@ import unicodedata
 
 from identity.links import GENERATIONS, Link
 from meetings.keys import meeting_key
-from meetings.models import MeetingKey
+from meetings.live import LIVE_STATES, live_meeting
+from meetings.models import Meeting, MeetingKey
 from voting_portal.common import codes, ids
 
 CHARACTERS = 10
@@ -41,6 +42,19 @@ def make_code(key: bytes, holder_id: int, generation: int) -> str:
     mac = _mac(key, index, generation)
     number = (index ^ _mask(key, mac)) << _MAC_BITS | mac
     return "".join(codes.ALPHABET[number >> shift & 31] for shift in range(45, -1, -5))
+
+
+def holder_of_code(security_code: str, text: str) -> Link | None:
+    """Whom a typed code names at a live meeting of the company with this stock code."""
+    meetings = Meeting.objects.filter(
+        issuer__security_code=security_code, state__in=LIVE_STATES
+    ).order_by("-id")
+    for meeting_id in meetings.values_list("pk", flat=True):
+        live = live_meeting(meeting_id)
+        link = parse_code(live.link_key, meeting_id, text) if live else None
+        if link:
+            return link
+    return None
 
 
 def parse_code(key: bytes, meeting_id: int, text: str) -> Link | None:

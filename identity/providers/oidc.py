@@ -5,8 +5,8 @@ beforehand. Whoever comes back is told by the securities account in the ID token
 by its blind index, never by name.
 
 Options: `label`, `issuer`, `authorization_endpoint`, `token_endpoint`, `jwks_uri`, `client_id`,
-`private_key` (PEM, or a JWK as an object); if need be `par_endpoint`, `algorithms`, `signing_algorithm`,
-`acr_values`, `max_age` (seconds), `account_claim`, `sends_iss`, `scope`.
+`private_key` (PEM, or a JWK as an object); if need be `par_endpoint`, `algorithms`,
+`signing_algorithm`, `acr_values`, `max_age` (seconds), `account_claim`, `sends_iss`, `scope`.
 """
 
 from __future__ import annotations

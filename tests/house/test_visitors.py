@@ -52,6 +52,7 @@ TABLE = {
     "ballots:cast": everybody(POST, "/m/{meeting}/cast", 302),
     "ballots:confirmation": everybody(GET, "/m/{meeting}/confirmation", 302),
     "identity:start": everybody(GET, "/start", 200),
+    "identity:enter": everybody(GET, "/enter", 200),
     "identity:code": everybody(POST, "/m/{meeting}/code", 302),
     "identity:ways": everybody(GET, "/m/{meeting}/ways", 302),
     "identity:provider-begin": everybody(POST, "/m/{meeting}/with/broker", 302),

@@ -48,7 +48,7 @@ def open_page(chromium: Browser) -> Iterator[Open]:
         options = {"locale": "zh-CN", "java_script_enabled": False, **options}
         context = chromium.new_context(viewport=size, **options)
         contexts.append(context)
-        context.set_default_timeout(5_000)
+        context.set_default_timeout(15_000)
         page = context.new_page()
         page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
         return page

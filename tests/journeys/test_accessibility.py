@@ -1,0 +1,123 @@
+"""axe-core on the pages that people see: no violation in either language or scheme."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import axe_playwright_python
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from ballots.opening import ask_for_tally, open_tally
+from identity.links import personal_url
+from identity.staff import issue_pass
+from meetings import live
+from meetings.models import Meeting
+from tests.factories import make_holder, make_issuer, make_meeting, make_operator, make_secretary
+from tests.journeys.conftest import DESK
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+LOOKS = [
+    pytest.param({"locale": "zh-CN", "color_scheme": "light"}, id="zh-light"),
+    pytest.param({"locale": "en-GB", "color_scheme": "dark"}, id="en-dark"),
+]
+
+
+class Looker:
+    """Looks at a page and keeps what axe finds."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.found: list[str] = []
+
+    def look(self, name: str) -> None:
+        self.page.evaluate(AXE)
+        report: dict[str, Any] = self.page.evaluate(
+            "rules => axe.run(document, {runOnly: {type: 'tag', values: rules}})", RULES
+        )
+        for violation in report["violations"]:
+            nodes = [" ".join(map(str, node["target"])) for node in violation["nodes"]]
+            self.found.append(f"{name}: {violation['id']} at {', '.join(nodes[:4])}")
+
+    def go(self, path: str, name: str = "") -> None:
+        self.page.goto(path)
+        self.look(name or urlsplit(path).path)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_of_a_holder(look, live_server, settings, handset, open_page):
+    settings.PUBLIC_URL = live_server.url
+    holder = make_holder(make_meeting(issuer=make_issuer(short_name="浦江科技")), shares=12_300)
+    looker = Looker(open_page(java_script_enabled=True, **look))
+    page = looker.page
+
+    for path in ("/", "/privacy", "/start", "/enter", "/v/1abcd2efgh3ijkl4mnop5qrst"):
+        looker.go(live_server.url + path)
+    looker.go(personal_url(holder.pk, 0), "landing")
+    page.locator("main form button.primary").first.click()
+    looker.look("code")
+    page.locator("#code").fill("1")
+    page.locator("button.primary").click()
+    looker.look("code refused")
+    page.locator("#code").fill(handset.code())
+    page.locator("button.primary").click()
+    expect(page).to_have_url(re.compile(r"/ballot$"))
+    looker.look("ballot")
+    page.locator("button.primary").last.click()
+    looker.look("ballot with faults")
+    page.locator("button[name=fill][value=FOR]").click()
+    page.locator("button.primary").last.click()
+    looker.look("review")
+    page.locator("button.primary").last.click()
+    expect(page).to_have_url(re.compile(r"/confirmation$"))
+    looker.look("confirmation")
+    looker.go(personal_url(holder.pk, 0), "landing after the vote")
+    for state in ("CLOSED", "CANCELLED", "POSTPONED"):
+        Meeting.objects.update(state=state)
+        live.forget()
+        looker.go(personal_url(holder.pk, 0), f"landing, {state}")
+
+    assert looker.found == []
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_of_a_secretary(look, live_server, settings, open_page):
+    settings.PUBLIC_URL = settings.STAFF_URL = live_server.url
+    issuer, now = make_issuer(short_name="浦江科技"), timezone.now()
+    meeting = make_meeting(issuer=issuer)
+    looker = Looker(open_page(size=DESK, java_script_enabled=True, **look))
+    page = looker.page
+
+    looker.go(f"{live_server.url}/staff/login")
+    looker.go(issue_pass(make_secretary(issuer), lifetime=timedelta(hours=1), now=now), "pass")
+    page.locator("main button.primary").click()
+    looker.look("meetings")
+    looker.go(f"{live_server.url}/secretary/{meeting.pk}/", "meeting under way")
+    Meeting.objects.update(state="CLOSED", polls_sealed_at=now)
+    ask_for_tally(meeting.pk, by="operator:1", now=now)
+    open_tally(meeting.pk, by="operator:2", now=now)
+    looker.go(f"{live_server.url}/secretary/{meeting.pk}/", "meeting counted")
+
+    assert looker.found == []
+
+
+def test_the_second_factors_page(live_server, settings, open_page):
+    settings.PUBLIC_URL = settings.STAFF_URL = live_server.url
+    settings.STAFF_SECOND_FACTOR = True
+    now = timezone.now()
+    looker = Looker(open_page(java_script_enabled=True))
+
+    looker.page.goto(issue_pass(make_operator(), lifetime=timedelta(hours=1), now=now))
+    looker.page.locator("main button.primary").click()
+    expect(looker.page).to_have_url(re.compile(reverse("identity:second-factor")))
+    looker.look("second factor")
+
+    assert looker.found == []

@@ -1,0 +1,275 @@
+"""Which votes count (有效表决) and what they add up to, holder by holder, in whole shares.
+
+Most holders have one ballot of the portal and nothing else to consider: `add_ballot` adds it to the
+sums at once. Whoever must be looked at is kept until all votes are known: nominees, voteless and
+recused holders, insiders, concert parties, holders of 1 % or more, and who voted elsewhere, too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ballot_verifier.agenda import Agenda
+from ballot_verifier.judging import Choice, Holder, Judgement, Vote
+
+SMALL_MARKET_VALUE = 500_000  # yuan
+ABSTAIN = "ABSTAIN"
+
+# Class, whether minority, segment of size: holders who are the same for every count.
+Kind = tuple[str, bool, str]
+# A choice as it counts: None holds its place with nothing in it.
+Place = Choice | None
+
+
+def _zeros() -> dict[Any, int]:
+    return defaultdict(int)
+
+
+@dataclass
+class Sums:
+    """Of holders of one kind: heads, shares, and shares or votes by what was said.
+
+    `said` is by motion and opinion, or by candidate's number and ""; `barred` are shares that stand
+    on neither side of a motion, since their holder must not vote on it.
+    """
+
+    heads: int = 0
+    shares: int = 0
+    said: dict[tuple[str, str], int] = field(default_factory=_zeros)
+    barred: dict[str, int] = field(default_factory=_zeros)
+
+    def add(self, shares: int, choices: Mapping[str, Place], barred: Iterable[str] = ()) -> None:
+        """Add one holder who is present with so many shares."""
+        self.heads += 1
+        self.shares += shares
+        for number, choice in choices.items():
+            if isinstance(choice, str):
+                self.said[number, choice] += shares
+            elif choice:
+                for name, votes in choice.items():
+                    is_opinion = name.isalpha()
+                    self.said[(number, name) if is_opinion else (name, "")] += votes
+        for number in barred:
+            self.barred[number] += shares
+
+    def join(self, other: Sums) -> None:
+        """Add holders of the same kind who were counted elsewhere."""
+        self.heads += other.heads
+        self.shares += other.shares
+        for answer, number in other.said.items():
+            self.said[answer] += number
+        for motion, shares in other.barred.items():
+            self.barred[motion] += shares
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Everything that was counted; lists are not in any order."""
+
+    sums: Mapping[Kind, Sums]
+    heads: int  # holders with ordinary shares present, each once
+    excluded: list[tuple[str, Hashable, str, int]]  # motion, holder, reason, votes
+    superseded: list[tuple[str, int, str]]  # channel, number of the vote, motion
+    invalid: list[tuple[str, str, int, str]]  # motion, channel, number of the vote, reason
+
+
+@dataclass(slots=True)
+class _Cast:
+    """A vote with what is left of it."""
+
+    vote: Vote
+    shares: int
+    places: Mapping[str, Place]
+    is_admitted: bool = False
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Shares from which on a holder is large: 5 % and 1 % of the ordinary capital, and as many A
+    shares as 500,000 yuan buy; rounded up, so that comparing whole shares is exact."""
+
+    five_percent: int
+    one_percent: int
+    not_small: int
+
+    @classmethod
+    def of(cls, agenda: Agenda) -> Bounds:
+        capital = sum(c.capital for c in agenda.classes.values() if c.is_ordinary)
+        price, not_small = agenda.closing_price, 0
+        if price:
+            not_small = -(-SMALL_MARKET_VALUE * price.denominator // price.numerator)
+        return cls(max(1, -(-capital // 20)), max(1, -(-capital // 100)), not_small)
+
+
+class Count:
+    """The count of a meeting, or of some of its holders with all their votes.
+
+    `insiders` (董监高) and `concert`, members of groups that have 5 % together (一致行动人), are no
+    minority holders whatever they have themselves.
+    """
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        *,
+        insiders: Collection[Hashable] = (),
+        concert: Collection[Hashable] = (),
+    ) -> None:
+        self.agenda = agenda
+        self.bounds = Bounds.of(agenda)
+        self.sums: dict[Kind, Sums] = defaultdict(Sums)
+        self._insiders, self._concert = insiders, concert
+        self._holders: dict[Hashable, Holder] = {}
+        self._cast: dict[Hashable, dict[str, list[_Cast]]] = {}
+        self._invalid: list[tuple[str, str, int, str]] = []
+
+    def add_ballot(self, name: Hashable, holder: Holder, vote: Vote) -> None:
+        """Add a ballot of the portal of a holder who is looked at."""
+        spoken = holder.shares[vote.share_class] if vote.declared is None else vote.declared
+        self._keep(name, holder, _Cast(vote, spoken, vote.choices))
+
+    def add_other(self, name: Hashable, holder: Holder, vote: Vote, judged: Judgement) -> None:
+        """Add a vote of another channel as it was judged; one that counts for nothing is left."""
+        if judged.effect == "COUNTS":
+            self._invalid += [
+                (motion, vote.channel, vote.seq, reason)
+                for motion, reason in judged.invalid.items()
+                if reason != "NOT_OF_CLASS"
+            ]
+        if judged.effect == "NOTHING":
+            return
+        places = {} if judged.effect == "ADMITTED" else dict(self._places(vote, judged))
+        spoken = holder.shares[vote.share_class]
+        if holder.is_nominee and vote.declared is not None:
+            spoken = vote.declared
+        is_admitted = vote.channel == "ONSITE" and judged.effect != "LISTED"
+        self._keep(name, holder, _Cast(vote, spoken, places, is_admitted))
+
+    def plain_sums(self, share_class: str, *, is_small: bool) -> Sums:
+        """The sums of holders of whom nothing is to be considered but the shares of this class: on
+        no list, no other vote, below 1 %; `is_small` below 500,000 yuan."""
+        return self.sums[share_class, True, "lt1_small" if is_small else "lt1_large"]
+
+    def finish(self, *, plain_heads: int = 0) -> Counts:
+        """Settle who is looked at and add them up; `plain_heads` are the others with ordinary
+        shares, each once."""
+        heads = plain_heads
+        excluded: dict[tuple[str, Hashable, str], int] = defaultdict(int)
+        superseded: list[tuple[str, int, str]] = []
+        for name, by_class in self._cast.items():
+            holder, is_present = self._holders[name], False
+            for share_class, cast in by_class.items():
+                cast.sort(key=lambda one: one.vote.rank)
+                choices, firsts, beaten = _first_of_each(cast)
+                superseded += beaten
+                self._judge_exclusive(holder, choices, firsts)
+                shares = _present_shares(holder, cast)
+                for number, reason in _barred(holder, choices):
+                    times = self.agenda.motions[number].votes_of(self.agenda.classes[share_class])
+                    excluded[number, name, reason] += shares * times
+                if self._is_present(holder, cast, choices):
+                    kind = share_class, self._is_minority(name, holder), self._segment(holder)
+                    said = {n: c for n, c in choices.items() if n not in holder.recused}
+                    self.sums[kind].add(shares, said, holder.recused)
+                    is_present |= self.agenda.classes[share_class].is_ordinary
+            heads += is_present
+        return Counts(
+            sums=self.sums,
+            heads=heads,
+            excluded=[(*key, votes) for key, votes in excluded.items()],
+            superseded=superseded,
+            invalid=self._invalid,
+        )
+
+    def _keep(self, name: Hashable, holder: Holder, cast: _Cast) -> None:
+        self._holders[name] = holder
+        self._cast.setdefault(name, {}).setdefault(cast.vote.share_class, []).append(cast)
+
+    def _is_minority(self, name: Hashable, holder: Holder) -> bool:
+        is_small = self.agenda.ordinary_shares(holder.shares) < self.bounds.five_percent
+        return is_small and name not in self._insiders and name not in self._concert
+
+    def _segment(self, holder: Holder) -> str:
+        ordinary = self.agenda.ordinary_shares(holder.shares)
+        if ordinary >= self.bounds.one_percent:
+            return "ge5" if ordinary >= self.bounds.five_percent else "1to5"
+        return "lt1_small" if holder.shares.get("A", 0) < self.bounds.not_small else "lt1_large"
+
+    def _places(self, vote: Vote, judged: Judgement) -> Iterator[tuple[str, Place]]:
+        """What a vote claims: an invalid group holds its place, unless the policy is otherwise."""
+        for number, choice in vote.choices.items():
+            reason = judged.invalid.get(number)
+            if reason is None:
+                yield number, choice
+            elif reason != "NOT_OF_CLASS" and self.agenda.invalid_occupies_slot:
+                yield number, None
+
+    def _judge_exclusive(
+        self, holder: Holder, choices: dict[str, Place], firsts: Mapping[str, int]
+    ) -> None:
+        """What becomes of agreeing to several motions on one matter over all votes (互斥)."""
+        if holder.kind in {"N", "V"} or self.agenda.exclusive_policy == "AS_CAST":
+            return
+        for group in self.agenda.exclusive_groups():
+            numbers = [n for n in group if n in choices and n not in holder.recused]
+            agreed = [number for number in numbers if choices[number] == "FOR"]
+            if len(agreed) < 2:
+                continue
+            if self.agenda.exclusive_policy == "INVALID_ALL":
+                for number in numbers:
+                    del choices[number]
+                continue
+            kept = None
+            if self.agenda.exclusive_policy == "FIRST_AGREE":
+                kept = min(agreed, key=lambda number: firsts[number])
+                numbers = agreed
+            choices.update({number: ABSTAIN for number in numbers if number != kept})
+
+    def _is_present(self, holder: Holder, cast: list[_Cast], choices: Mapping[str, Place]) -> bool:
+        """Present is who has an effective vote on anything or was admitted on site."""
+        if holder.kind == "V":
+            return False
+        says = any(choice is not None for choice in choices.values())
+        return says or any(one.is_admitted for one in cast)
+
+
+def _first_of_each(
+    cast: list[_Cast],
+) -> tuple[dict[str, Place], dict[str, int], list[tuple[str, int, str]]]:
+    """The first vote on each motion, which of the list it was, and what came too late."""
+    choices: dict[str, Place] = {}
+    firsts: dict[str, int] = {}
+    beaten = []
+    for turn, one in enumerate(cast):
+        for number, choice in one.places.items():
+            if number in firsts:
+                beaten.append((one.vote.channel, one.vote.seq, number))
+            else:
+                choices[number], firsts[number] = choice, turn
+    return choices, firsts, beaten
+
+
+def _present_shares(holder: Holder, cast: list[_Cast]) -> int:
+    """The holder's shares; a nominee's are those declared in the first vote not wholly beaten."""
+    if not holder.is_nominee:
+        return cast[0].shares
+    taken: set[str] = set()
+    for one in cast:
+        if one.is_admitted or any(
+            choice is not None and number not in taken for number, choice in one.places.items()
+        ):
+            return one.shares
+        taken |= one.places.keys()
+    return cast[0].shares
+
+
+def _barred(holder: Holder, choices: Mapping[str, Place]) -> Iterator[tuple[str, str]]:
+    """Motions on which the holder said something in vain, and why."""
+    for number in choices:
+        if holder.kind == "V":
+            yield number, "VOTELESS"
+        elif number in holder.recused:
+            yield number, "RECUSED"

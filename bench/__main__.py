@@ -11,7 +11,7 @@ from pathlib import Path
 
 import django
 
-ROWS = ("import_register", "link", "open_page", "vote", "send", "tally", "detail")
+ROWS = ("import_register", "link", "open_page", "vote", "send", "tally", "detail", "verify")
 RESULTS = Path(__file__).with_name("results.json")
 
 

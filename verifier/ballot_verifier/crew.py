@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 WAITING = 2  # parts that wait for each process, so that memory does not grow with their number
+MOST = 4  # processes, unless more are asked for
 
 
 class Crew:
     """So many processes; with fewer than two the caller does the work itself."""
 
     def __init__(self, processes: int | None = None) -> None:
-        self._processes = (os.cpu_count() or 1) if processes is None else processes
+        self._processes = min(MOST, os.cpu_count() or 1) if processes is None else processes
         self._pool: ProcessPoolExecutor | None = None
         if self._processes > 1:
             self._pool = ProcessPoolExecutor(self._processes, mp_context=get_context("spawn"))

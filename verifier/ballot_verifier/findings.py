@@ -43,5 +43,9 @@ class Findings:
         for step, failures in other.failures.items():
             known = self.failures.setdefault(step, [])
             known += failures
-            known.sort(key=lambda failure: -1 if failure.index is None else failure.index)
             del known[LISTED:]
+
+    def of_step(self, step: int) -> tuple[Failure, ...]:
+        """The failures of a step that are listed, by index; those of the whole come last."""
+        known = self.failures.get(step, [])
+        return tuple(sorted(known, key=lambda f: (f.index is None, f.index or 0)))

@@ -456,7 +456,7 @@ class _Verification:
                     else "not_done",
                     checked=checked.get(number, 0),
                     failed=found.counts[number],
-                    failures=tuple(found.failures.get(number, ())),
+                    failures=found.of_step(number),
                 )
                 for number in STEPS
             ),

@@ -145,7 +145,7 @@ def _price(policies: dict[str, Any]) -> Fraction | None:
 
 def _policy(policies: dict[str, Any], name: str) -> Any:
     value = policies.get(name)
-    if not any(value is known or value == known for known in POLICIES[name]):
+    if not any(type(value) is type(known) and value == known for known in POLICIES[name]):
         raise Unreadable(f"agenda.json: the policy {name} is missing or not known")
     return value
 

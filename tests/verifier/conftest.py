@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ballot_verifier.notes import Key
 from ballot_verifier.verifying import Report, verify
-
 from tests.verifier import writer
 from tests.verifier.writer import DAY, Book, record, voter
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from ballot_verifier import documents, judging
 from ballot_verifier.judging import Holder, Vote
-
 from tests.verifier import writer
 from tests.verifier.writer import Book, record, voter
 

@@ -10,8 +10,8 @@ import venv
 from pathlib import Path
 
 import pytest
-from ballot_verifier.command import main
 
+from ballot_verifier.command import main
 from tests.verifier import writer
 from tests.verifier.writer import LOG, files_of
 
@@ -21,6 +21,13 @@ PACKAGE = Path(__file__).parents[2] / "verifier"
 @pytest.fixture
 def bundle(book, tmp_path):
     return str(writer.pack(files_of(book), tmp_path / "bundle.zip"))
+
+
+@pytest.fixture
+def falsified(book, tmp_path):
+    """A bundle in which a ballot has a share more than the register."""
+    book.ballots[1] = book.ballots[1].replace("shares 5000", "shares 5001")
+    return str(writer.pack(files_of(book), tmp_path / "falsified.zip"))
 
 
 @pytest.fixture
@@ -54,23 +61,22 @@ def test_a_good_log_is_told_in_english_with_a_warning_when_no_key_was_given(run,
 
 
 @pytest.mark.parametrize(
-    ("language", "sentence", "conclusion"),
+    ("language", "told"),
     [
-        ("zh", "✗ 第2条: 记录的股数是5001,名册上是5000", "结论:核对不通过(第5, 8步)"),
+        ("zh", ("✗ 第2条: 记录的股数是5001,名册上是5000", "结论:核对不通过(第5, 8步)")),
         (
             "en",
-            "✗ entry 2: 5001 shares in the record, 5000 on the register",
-            "Conclusion: step 5, 8 does not hold.",
+            (
+                "✗ entry 2: 5001 shares in the record, 5000 on the register",
+                "Conclusion: step 5, 8 does not hold.",
+            ),
         ),
     ],
 )
-def test_what_failed_is_told_with_its_step_and_entry(
-    run, book, tmp_path, language, sentence, conclusion
-):
-    book.ballots[1] = book.ballots[1].replace("shares 5000", "shares 5001")
-    path = writer.pack(files_of(book), tmp_path / "bundle.zip")
+def test_what_failed_is_told_with_its_step_and_entry(run, falsified, language, told):
+    sentence, conclusion = told
 
-    status, text = run(str(path), "--language", language)
+    status, text = run(falsified, "--language", language)
 
     assert status == 1
     assert sentence in text
@@ -164,9 +170,7 @@ def test_what_cannot_be_done_is_said(run, arguments):
     assert text.startswith("无法读取")
 
 
-def test_several_processes_find_the_same(book, tmp_path):
-    book.ballots[1] = book.ballots[1].replace("shares 5000", "shares 5001")
-    path = writer.pack(files_of(book), tmp_path / "bundle.zip")
+def test_several_processes_find_the_same(falsified):
     # The limit below which one process does all is lowered, so that the crew has work.
     code = (
         "import sys; from ballot_verifier import verifying, command;"
@@ -174,7 +178,7 @@ def test_several_processes_find_the_same(book, tmp_path):
     )
     reports = [
         subprocess.run(
-            [sys.executable, "-c", code, str(path), "--json", "--processes", processes],
+            [sys.executable, "-c", code, falsified, "--json", "--processes", processes],
             env={**os.environ, "PYTHONPATH": str(PACKAGE)},
             capture_output=True,
             check=False,
@@ -198,8 +202,10 @@ def test_it_is_installed_alone_and_needs_nothing_else(bundle, tmp_path):
             python,
             "-I",
             "-c",
-            f"import sys; sys.path.insert(0, {str(PACKAGE)!r});"
-            "from ballot_verifier.command import main; sys.exit(main())",
+            (
+                f"import sys; sys.path.insert(0, {str(PACKAGE)!r});"
+                "from ballot_verifier.command import main; sys.exit(main())"
+            ),
             bundle,
             "--key",
             LOG.vkey,

@@ -8,11 +8,11 @@ import struct
 import zipfile
 
 import pytest
-from ballot_verifier.bundle import MOST_PACKED, Unreadable, parse_json
-from ballot_verifier.verifying import verify
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from ballot_verifier.bundle import MOST_PACKED, Unreadable, parse_json
+from ballot_verifier.verifying import verify
 from tests.verifier import writer
 from tests.verifier.writer import files_of
 

@@ -1,14 +1,14 @@
-"""The tree against the reference vectors of Certificate Transparency, and against its definition."""
+"""The tree against the vectors of Certificate Transparency, and against its definition."""
 
 from __future__ import annotations
 
 import hashlib
 
 import pytest
-from ballot_verifier import merkle
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ballot_verifier import merkle
 from tests.verifier import writer
 
 ENTRIES = [

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from ballot_verifier import notes
 from ballot_verifier.notes import BadNote, Key
-
 from tests.verifier import writer
 from tests.verifier.writer import LOG, ORIGIN, SCRUTINEER
 

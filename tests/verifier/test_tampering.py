@@ -8,13 +8,23 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+
 from ballot_verifier.bundle import ENTRY_SIZE
 from ballot_verifier.notes import Key
 from ballot_verifier.verifying import verify
-
 from tests.verifier import writer
 from tests.verifier.conftest import MOTIONS, failed, other_vote
-from tests.verifier.writer import BALLOT, LOG, ORIGIN, SCRUTINEER, Leaf, files_of, salt, voter
+from tests.verifier.writer import (
+    BALLOT,
+    LOG,
+    ORIGIN,
+    OTHER,
+    SCRUTINEER,
+    Leaf,
+    files_of,
+    salt,
+    voter,
+)
 
 SIGNATURES, OPENINGS, TREE, ONCE, REGISTER, AGENDA, RULES, TOTALS, PROMISES = range(1, 10)
 FIRST_BALLOT, LAST_BALLOT = 1, 5
@@ -277,6 +287,14 @@ def test_shares_of_another_channel_are_those_of_the_register(book, check):
     assert failed(report) == {REGISTER: [("shares_differ", 7)]}
 
 
+def test_a_vote_that_came_in_after_the_count_waits_for_the_next_one(book, check):
+    late = other_vote("W", {"1.00": "FOR"}, shares=1_000, at="03:00:00", seq=9)
+
+    report = check(writer.with_leaf(book, OTHER, late))
+
+    assert failed(report) == {}
+
+
 def totals_places(totals):
     """Every figure of the announced result, as a path."""
     for part in ("attendance", "motions"):
@@ -359,7 +377,7 @@ def test_without_a_key_by_hand_the_report_says_that_the_bundle_vouches_for_itsel
 
 def test_a_wrong_cosignature_is_noticed(book, check):
     files = files_of(book)
-    thief = writer.signer(SCRUTINEER.name, type=4, seed="thief")
+    thief = writer.signer(SCRUTINEER.name, kind=4, seed="thief")
     impostor = replace(SCRUTINEER, private_key=thief.private_key)
     text = files["checkpoints.txt"].decode()
     line = text.splitlines()[-1]

@@ -92,12 +92,12 @@ class Signer:
         return f"— {self.name} {signature}\n"
 
 
-def signer(name: str, *, type: int = 1, seed: str = "") -> Signer:
-    return Signer(name, Ed25519PrivateKey.from_private_bytes(sha256((seed or name).encode())), type)
+def signer(name: str, *, kind: int = 1, seed: str = "") -> Signer:
+    return Signer(name, Ed25519PrivateKey.from_private_bytes(sha256((seed or name).encode())), kind)
 
 
 LOG = signer(LOG_NAME)
-SCRUTINEER = signer("scrutineer.example.cn", type=4)
+SCRUTINEER = signer("scrutineer.example.cn", kind=4)
 
 
 @dataclass(frozen=True)

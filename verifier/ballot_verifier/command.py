@@ -1,5 +1,8 @@
-"""The command `verify-ballots`: exit status 0 when everything holds, 1 when a check failed, 2 when
-the bundle could not be read."""
+"""The command `verify-ballots`.
+
+Its exit status is 0 when everything holds, 1 when a check failed, 2 when the bundle could not be
+read.
+"""
 
 from __future__ import annotations
 

@@ -159,6 +159,7 @@ def _voters(value: Any, where: str) -> frozenset[str]:
 
 def _get(value: Any, name: str, kind: type[Value], where: str) -> Value:
     found = value.get(name) if isinstance(value, dict) else None
-    if type(found) is not kind or (kind is int and found < 0):
+    is_negative = isinstance(found, int) and found < 0
+    if type(found) is not kind or is_negative:
         raise Unreadable(f"{where}: {name} is missing or not of its type")
     return found

@@ -22,12 +22,13 @@ OPENING, REGISTER, AGENDA = 2, 5, 6  # numbers of steps
 
 @dataclass(frozen=True)
 class Desk:
-    """What every part of the work needs: the log's name, the agenda's hash, where drawers are, and
-    of whom the register's line is wanted."""
+    """What every part of the work needs: the log's name, the agenda's hash, where drawers are,
+    whether every leaf must be opened, and of whom the register's line is wanted."""
 
     origin: str
     agenda_hash: str
     folder: Path
+    is_whole: bool
     wanted: frozenset[str] = frozenset()
 
 
@@ -62,13 +63,11 @@ class _Drawers:
             path.write_bytes(b"\n".join(lines) + b"\n")
 
 
-def open_leaves(
-    desk: Desk, part: int, first: int, entries: bytes, lines: bytes, is_whole: bool
-) -> Opened:
+def open_leaves(desk: Desk, part: int, first: int, entries: bytes, lines: bytes) -> Opened:
     """Open the leaves on these lines of openings.txt (step 2, and 6 for ballots).
 
-    `entries` begin with that of index `first`. Where the bundle opens every leaf (`is_whole`), one
-    that is left out is a failure.
+    `entries` begin with that of index `first`. One that is left out is a failure where the bundle
+    opens every leaf, as an auditor's does.
     """
     opened = Opened(first=first)
     ballots, others = _Drawers(desk, "ballots"), _Drawers(desk, "others")
@@ -84,7 +83,7 @@ def open_leaves(
         if index < expected:
             fail(OPENING, "out_of_order", index)
             continue
-        if index > expected and is_whole:
+        if index > expected and desk.is_whole:
             fail(OPENING, "not_opened", expected, last=index - 1)
         expected = index + 1
         at = (index - first) * ENTRY_SIZE

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ballot_verifier import judging, records
 from ballot_verifier.agenda import Agenda
@@ -26,13 +27,17 @@ LETTERS = {b"F": "FOR", b"A": "AGAINST", b"X": "ABSTAIN"}
 
 @dataclass(frozen=True)
 class Case:
-    """What is the same for every drawer; `concert` are members of groups that have 5 % together."""
+    """What is the same for every drawer; `concert` are members of groups that have 5 % together.
+
+    Votes of other channels count up to the newest tally: `counted_to` is its place in the log.
+    """
 
     folder: Path
     agenda: Agenda
     lists: Lists = field(default_factory=Lists)
     concert: frozenset[str] = frozenset()
     close: Close | None = None
+    counted_to: int | None = None
 
 
 @dataclass
@@ -89,7 +94,7 @@ class _Drawer:
         limit = Bounds.of(self.agenda).one_percent if self.agenda.sizes_matter else None
         for line in self._lines("ballots"):
             self.ballots += 1
-            number, voter, share_class, shares, votes, cast, seq = line.split(b"\t")
+            number, voter, share_class, shares, votes, cast, _seq = line.split(b"\t")
             index, spoken = int(number), int(shares)
             self._check_time(index, cast.decode())
             if voter + share_class in self.cast:
@@ -112,7 +117,7 @@ class _Drawer:
                 paper.add(spoken, votes, is_small=spoken < self.count.bounds.not_small)
                 continue
             try:
-                self._take_ballot(index, voter, share_class, spoken, votes, cast, int(seq))
+                self._take_ballot(line)
             except (BadRecord, UnicodeDecodeError):
                 self._fail(RULES, "cannot_be_read", index)
         for paper in papers.values():
@@ -149,20 +154,15 @@ class _Drawer:
         if said != (judged.effect, set(judged.flags), dict(judged.invalid)):
             found = f"{judged.effect} {' '.join(judged.flags) or '-'}"
             self._fail(RULES, "judged_otherwise", index, found=found, said=f"{effect} {reasons}")
-        if holder is not None:
+        is_counted = self.case.counted_to is None or index < self.case.counted_to
+        if holder is not None and is_counted:
             self.looked_at.add(voter.encode())
             self.count.add_other(voter, holder, vote, judged)
 
-    def _take_ballot(
-        self,
-        index: int,
-        voter: bytes,
-        share_class: bytes,
-        spoken: int,
-        votes: bytes,
-        cast: bytes,
-        seq: int,
-    ) -> None:
+    def _take_ballot(self, line: bytes) -> None:
+        """A ballot to look at: its holder is on a list, or splits, or gave votes to candidates."""
+        number, voter, share_class, shares, votes, cast, seq = line.split(b"\t")
+        index, spoken = int(number), int(shares)
         holder, code = self._holder(voter), share_class.decode()
         assert holder is not None
         held = holder.shares.get(code, 0)
@@ -173,7 +173,7 @@ class _Drawer:
             channel="LINK",
             share_class=code,
             at=cast.decode(),
-            seq=seq,
+            seq=int(seq),
             index=index,
             choices=records.read_choices(votes.decode()),
             declared=spoken if holder.is_nominee else None,
@@ -199,7 +199,7 @@ class _Drawer:
         recused = self.case.lists.recused.get(name, frozenset())
         return Holder(kind.decode(), records.read_shares(shares.decode()), recused)
 
-    def _fail(self, step: int, reason: str, index: int | None, **values: object) -> None:
+    def _fail(self, step: int, reason: str, index: int | None, **values: Any) -> None:
         self.findings.fail(step, reason, index, **values)
 
     def _lines(self, name: str) -> Iterator[bytes]:

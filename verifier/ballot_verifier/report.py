@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ballot_verifier.findings import Failure
-from ballot_verifier.verifying import TOTALS, Report, Step
+from ballot_verifier.verifying import Report, Step
 from ballot_verifier.wording import FAULTS, REASONS, STEPS, WORDS, say
+from ballot_verifier.work import TOTALS
 
 FORMAT = "ballot-verifier/v1 report"
 

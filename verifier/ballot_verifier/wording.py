@@ -44,8 +44,10 @@ STEPS: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = (
         ("股东名册", "Register"),
         (
             "名册与投票开始前公布的根一致,投票人均在册,股数一致",
-            "the register is the one published before the polls; all who voted are on it, "
-            "with their shares",
+            (
+                "the register is the one published before the polls; all who voted are on it, "
+                "with their shares"
+            ),
         ),
     ),
     (
@@ -197,8 +199,10 @@ WORDS: Texts = {
     "key_taken": ("日志公钥(取自验证包)", "Log key (from the bundle)"),
     "key_warning": (
         "注意:公钥取自验证包本身。请与会议通知或官方网站公布的公钥核对,或用 --key 提供。",
-        "Mind: this key came with the bundle. Compare it with the one in the meeting's notice or "
-        "on the official site, or give that one with --key.",
+        (
+            "Mind: this key came with the bundle. Compare it with the one in the meeting's "
+            "notice or on the official site, or give that one with --key."
+        ),
     ),
     "policy_warning": (
         "注意:议程中有本程序不认识的规则:{names}。",
@@ -237,8 +241,10 @@ WORDS: Texts = {
     ),
     "bad": (
         "结论:核对不通过(第{steps}步)。在查明原因之前,不应采信公布的结果。",
-        "Conclusion: step {steps} does not hold. The announced result should not be relied upon "
-        "until that is explained.",
+        (
+            "Conclusion: step {steps} does not hold. The announced result should not be relied "
+            "upon until that is explained."
+        ),
     ),
     "unreadable": ("无法读取,未作任何核对:{why}", "Cannot be read, nothing was checked: {why}"),
     "proof_good": (

@@ -9,14 +9,36 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ballot_verifier import percentages
-from ballot_verifier.merkle import Tree, leaf_hash
 from tests.verifier import writer
 from tests.verifier.writer import BALLOT, CLOSE, HOLDER, LOG, ORIGIN, START, TALLY, Leaf, record
 
 LETTERS = "FAX"
 CAPITAL = 10**12
 A_SECOND = 50  # ballots; a checkpoint a second is some 20,000 in a day's polls of a million
+
+
+def _percent(part: int, base: int) -> str:
+    return f"{part * 100 // base}.{part * 1_000_000 // base % 10_000:04d}"
+
+
+class _Tree:
+    """A tree that keeps a root for each power of two of its leaves, the largest first."""
+
+    def __init__(self) -> None:
+        self.size, self._roots = 0, list[bytes]()
+
+    def append(self, entry: bytes) -> None:
+        node, number = writer.sha256(b"\0" + entry), self.size
+        while number % 2:
+            node, number = writer.sha256(b"\1" + self._roots.pop() + node), number // 2
+        self._roots.append(node)
+        self.size += 1
+
+    def root(self) -> bytes:
+        root = self._roots[-1]
+        for left in self._roots[-2::-1]:
+            root = writer.sha256(b"\1" + left + root)
+        return root
 
 
 class _Meeting:
@@ -30,8 +52,8 @@ class _Meeting:
         self.agenda_hash = writer.sha256(writer.canonical(self.agenda)).hex()
         self.shares = 0
         self.said = {number: dict.fromkeys(LETTERS, 0) for number in self.motions}
-        self.register = Tree()
-        self.log = Tree()
+        self.register = _Tree()
+        self.log = _Tree()
         self.entries: list[bytes] = []
         self.checkpoints: list[str] = []
 
@@ -40,7 +62,7 @@ class _Meeting:
             voter, shares, salt, _answers = self._holder(index)
             lines = (("voter", voter), ("kind", "I"), ("shares", f"A={shares}"))
             leaf = Leaf(HOLDER, record("holder", *lines), salt)
-            self.register.append(leaf_hash(leaf.entry))
+            self.register.append(leaf.entry)
             yield leaf.line(index)
 
     def openings(self) -> Iterator[str]:
@@ -96,7 +118,7 @@ class _Meeting:
         index = self.log.size
         leaf = Leaf(kind, text, hashlib.sha256(index.to_bytes(8)).digest()[:16])
         self.entries.append(leaf.entry)
-        self.log.append(leaf_hash(leaf.entry))
+        self.log.append(leaf.entry)
         if is_signed or index == 0 or (kind == BALLOT and index % A_SECOND == 0):
             root = base64.b64encode(self.log.root()).decode()
             note = f"{ORIGIN}\n{self.log.size}\n{root}\n"
@@ -104,13 +126,13 @@ class _Meeting:
         return leaf.line(index)
 
     def _totals(self) -> dict[str, Any]:
-        ratio = percentages.of_base(self.shares, CAPITAL, policy="")
+        ratio = _percent(self.shares, CAPITAL)
         present = {"holders": self.ballots, "votes": self.shares, "ratio": ratio}
         motions = {}
         for number, said in self.said.items():
             counts = [said[letter] for letter in LETTERS]
             figures = dict(zip(("for", "against", "abstain"), counts, strict=True))
-            percents = percentages.of_row(counts, policy="")
+            percents = _row(counts)
             names = ("for_pct", "against_pct", "abstain_pct")
             every = {**figures, **dict(zip(names, percents, strict=True))}
             is_carried = 2 * said["F"] > self.shares
@@ -123,6 +145,14 @@ class _Meeting:
             }
         attendance = {**present, "classes": {"A": present}}
         return {"format": "ballot-log/v1 totals", "attendance": attendance, "motions": motions}
+
+
+def _row(counts: list[int]) -> list[str]:
+    """Cut off to four decimals; the last opinion that is not zero takes the rest of 100."""
+    units = [count * 1_000_000 // sum(counts) for count in counts]
+    last = max(place for place, count in enumerate(counts) if count)
+    units[last] = 1_000_000 - sum(unit for place, unit in enumerate(units) if place != last)
+    return [_percent(unit, 1_000_000) for unit in units]
 
 
 def write_bundle(path: Path, *, ballots: int, motions: int) -> str:

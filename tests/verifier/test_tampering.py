@@ -238,6 +238,36 @@ def test_a_ballot_that_saw_another_agenda_is_noticed(book, check):
     assert failed(report) == {AGENDA: [("another_agenda", 3)]}
 
 
+def test_the_agenda_of_another_meeting_of_the_same_log_is_noticed(book, check):
+    book.agenda["meeting"]["id"] = 124
+    book.ballots = [b.replace(b.split("agenda ")[1][:64], book.agenda_hash) for b in book.ballots]
+
+    report = check(book)
+
+    assert failed(report) == {AGENDA: [("another_meeting", None)]}
+
+
+def test_a_tally_that_one_person_opened_alone_is_noticed(book, check):
+    files = files_of(book)
+    leaves = book.leaves()
+    leaves[-1] = replace(leaves[-1], record=leaves[-1].record.replace("operator:5", "operator:3"))
+    openings = [leaf.line(index) for index, leaf in enumerate(leaves)]
+    entries = [leaf.entry for leaf in leaves]
+
+    report = check(with_entries(files, entries, openings=openings, is_signed=True))
+
+    assert failed(report) == {RULES: [("opened_alone", 10)]}
+
+
+def test_shares_of_a_class_that_there_is_not_are_noticed(book, check):
+    book.holders.append((voter("Q"), "I", {"Q": 7}))
+    book.cast("Q", {"1.00": "FOR", "2.00": "FOR"}, shares=7, share_class="Q")
+
+    report = check(book)
+
+    assert [f.values["fault"] for f in report.steps[RULES].failures] == ["NO_VOTES"]
+
+
 def test_an_unlawful_ballot_is_noticed(book, check):
     book.ballots[1] = book.ballots[1].replace("1.00=A;2.00=F", "1.00=A")
     book.ballots[2] = book.ballots[2].replace("3.02:3000", "3.02:3001")
@@ -277,6 +307,15 @@ def test_a_vote_of_another_channel_that_was_judged_wrongly_is_noticed(book, chec
 
     assert failed(check(lenient))[RULES] == [("judged_otherwise", 10)]
     assert failed(check(strict)) == {RULES: [("judged_otherwise", 7)]}
+
+
+@pytest.mark.parametrize("votes", ["9.00=F", "1.00=3.01:5", "3.00=9.01:5"])
+def test_a_vote_of_another_channel_on_what_there_is_not_breaks_nothing(book, check, votes):
+    book.others[0] = book.others[0].replace("votes 1.00=F", f"votes {votes}")
+
+    report = check(book)
+
+    assert failed(report)[RULES] == [("cannot_be_read", 7)]
 
 
 def test_shares_of_another_channel_are_those_of_the_register(book, check):

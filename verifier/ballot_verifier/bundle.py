@@ -38,7 +38,7 @@ MOST_BYTES = {
     "entries.bin": ENTRY_SIZE * MOST_LEAVES,
     "openings.txt": 1 << 40,
     "register.txt": 1 << 40,
-    "lists.json": 1 << 28,
+    "lists.json": 1 << 26,
     "totals.json": 1 << 26,
     "manifest.json": 1 << 16,
 }

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             held_proofs=held_proofs,
             processes=options.processes,
         )
-    except Unreadable as error:
+    except (Unreadable, OSError) as error:  # also a full disk under the temporary folder
         document = {"format": report.FORMAT, "outcome": "unreadable", "why": str(error)}
         _print(options, document, say(WORDS, "unreadable", options.language, why=error) + "\n")
         return UNREADABLE

@@ -65,15 +65,28 @@ class Sums:
             self.barred[motion] += shares
 
 
-@dataclass(frozen=True)
+@dataclass
 class Counts:
-    """Everything that was counted; lists are not in any order."""
+    """Everything that was counted."""
 
-    sums: Mapping[Kind, Sums]
-    heads: int  # holders with ordinary shares present, each once
-    excluded: list[tuple[str, Hashable, str, int]]  # motion, holder, reason, votes
-    superseded: list[tuple[str, int, str]]  # channel, number of the vote, motion
-    invalid: list[tuple[str, str, int, str]]  # motion, channel, number of the vote, reason
+    sums: dict[Kind, Sums] = field(default_factory=dict)
+    heads: int = 0  # holders with ordinary shares present, each once
+    # Votes that were cast in vain, of all classes, by motion, holder and reason.
+    excluded: dict[tuple[str, Hashable, str], int] = field(default_factory=dict)
+    superseded: int = 0  # parts of votes that an earlier vote beat (重复表决)
+
+    def exclude(self, motion: str, holder: Hashable, reason: str, votes: int) -> None:
+        """Note votes of a holder who must not vote on a motion."""
+        key = motion, holder, reason
+        self.excluded[key] = self.excluded.get(key, 0) + votes
+
+    def join(self, other: Counts) -> None:
+        """Add what was counted of other holders."""
+        for kind, sums in other.sums.items():
+            self.sums.setdefault(kind, Sums()).join(sums)
+        self.heads += other.heads
+        self.excluded |= other.excluded
+        self.superseded += other.superseded
 
 
 @dataclass(slots=True)
@@ -124,7 +137,6 @@ class Count:
         self._insiders, self._concert = insiders, concert
         self._holders: dict[Hashable, Holder] = {}
         self._cast: dict[Hashable, dict[str, list[_Cast]]] = {}
-        self._invalid: list[tuple[str, str, int, str]] = []
 
     def add_ballot(self, name: Hashable, holder: Holder, vote: Vote) -> None:
         """Add a ballot of the portal of a holder who is looked at."""
@@ -133,12 +145,6 @@ class Count:
 
     def add_other(self, name: Hashable, holder: Holder, vote: Vote, judged: Judgement) -> None:
         """Add a vote of another channel as it was judged; one that counts for nothing is left."""
-        if judged.effect == "COUNTS":
-            self._invalid += [
-                (motion, vote.channel, vote.seq, reason)
-                for motion, reason in judged.invalid.items()
-                if reason != "NOT_OF_CLASS"
-            ]
         if judged.effect == "NOTHING":
             return
         places = {} if judged.effect == "ADMITTED" else dict(self._places(vote, judged))
@@ -156,33 +162,34 @@ class Count:
     def finish(self, *, plain_heads: int = 0) -> Counts:
         """Settle who is looked at and add them up; `plain_heads` are the others with ordinary
         shares, each once."""
-        heads = plain_heads
-        excluded: dict[tuple[str, Hashable, str], int] = defaultdict(int)
-        superseded: list[tuple[str, int, str]] = []
+        counts = Counts(self.sums, plain_heads)
         for name, by_class in self._cast.items():
-            holder, is_present = self._holders[name], False
-            for share_class, cast in by_class.items():
-                cast.sort(key=lambda one: one.vote.rank)
-                choices, firsts, beaten = _first_of_each(cast)
-                superseded += beaten
-                self._judge_exclusive(holder, choices, firsts)
-                shares = _present_shares(holder, cast)
-                for number, reason in _barred(holder, choices):
-                    times = self.agenda.motions[number].votes_of(self.agenda.classes[share_class])
-                    excluded[number, name, reason] += shares * times
-                if self._is_present(holder, cast, choices):
-                    kind = share_class, self._is_minority(name, holder), self._segment(holder)
-                    said = {n: c for n, c in choices.items() if n not in holder.recused}
-                    self.sums[kind].add(shares, said, holder.recused)
-                    is_present |= self.agenda.classes[share_class].is_ordinary
-            heads += is_present
-        return Counts(
-            sums=self.sums,
-            heads=heads,
-            excluded=[(*key, votes) for key, votes in excluded.items()],
-            superseded=superseded,
-            invalid=self._invalid,
-        )
+            present = [
+                self.agenda.classes[share_class].is_ordinary
+                for share_class, cast in by_class.items()
+                if self._settle(name, share_class, cast, counts)
+            ]
+            counts.heads += any(present)
+        return counts
+
+    def _settle(self, name: Hashable, share_class: str, cast: list[_Cast], counts: Counts) -> bool:
+        """Add what a holder said with one class to the counts; whether it is present."""
+        holder = self._holders[name]
+        cast.sort(key=lambda one: one.vote.rank)
+        choices, firsts = _first_of_each(cast)
+        counts.superseded += sum(len(one.places) for one in cast) - len(firsts)
+        self._judge_exclusive(holder, choices, firsts)
+        shares = _present_shares(holder, cast)
+        for number, reason in _barred(holder, choices):
+            times = self.agenda.motions[number].votes_of(self.agenda.classes[share_class])
+            counts.exclude(number, name, reason, shares * times)
+        says = any(choice is not None for choice in choices.values())
+        if holder.kind == "V" or not (says or any(one.is_admitted for one in cast)):
+            return False
+        kind = share_class, self._is_minority(name, holder), self._segment(holder)
+        said = {n: c for n, c in choices.items() if n not in holder.recused}
+        self.sums[kind].add(shares, said, holder.recused)
+        return True
 
     def _keep(self, name: Hashable, holder: Holder, cast: _Cast) -> None:
         self._holders[name] = holder
@@ -228,28 +235,16 @@ class Count:
                 numbers = agreed
             choices.update({number: ABSTAIN for number in numbers if number != kept})
 
-    def _is_present(self, holder: Holder, cast: list[_Cast], choices: Mapping[str, Place]) -> bool:
-        """Present is who has an effective vote on anything or was admitted on site."""
-        if holder.kind == "V":
-            return False
-        says = any(choice is not None for choice in choices.values())
-        return says or any(one.is_admitted for one in cast)
 
-
-def _first_of_each(
-    cast: list[_Cast],
-) -> tuple[dict[str, Place], dict[str, int], list[tuple[str, int, str]]]:
-    """The first vote on each motion, which of the list it was, and what came too late."""
+def _first_of_each(cast: list[_Cast]) -> tuple[dict[str, Place], dict[str, int]]:
+    """The first vote on each motion, and which of the list it was; the others came too late."""
     choices: dict[str, Place] = {}
     firsts: dict[str, int] = {}
-    beaten = []
     for turn, one in enumerate(cast):
         for number, choice in one.places.items():
-            if number in firsts:
-                beaten.append((one.vote.channel, one.vote.seq, number))
-            else:
+            if number not in firsts:
                 choices[number], firsts[number] = choice, turn
-    return choices, firsts, beaten
+    return choices, firsts
 
 
 def _present_shares(holder: Holder, cast: list[_Cast]) -> int:

@@ -24,7 +24,7 @@ POLICIES: Mapping[str, tuple[object, ...]] = {
 }
 # What these say was put into the records before they were committed to.
 WITHOUT_RULE = {"onsite_vote_start", "closing_price"}
-FACTS = ("issuer", "security_code", "title", "meeting_date", "record_date")
+FACTS = ("id", "issuer", "security_code", "title", "meeting_date", "record_date")
 FLAGS = {
     "is_for_minority_count": "is_counted_for_minority",
     "is_dividend": "is_dividend",

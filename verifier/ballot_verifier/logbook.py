@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ballot_verifier import merkle, opening, records
+from ballot_verifier import merkle, notes, opening, records
 from ballot_verifier.bundle import ENTRY_SIZE
-from ballot_verifier.counting import Bounds, Counts, Sums
+from ballot_verifier.counting import Bounds, Counts
 from ballot_verifier.crew import Crew
 from ballot_verifier.recounting import Case, settle_drawer
 from ballot_verifier.work import AGENDA, ONCE, OPENINGS, REGISTER, RULES, Work
@@ -39,10 +39,14 @@ def open_log(work: Work, crew: Crew, desk: opening.Desk) -> None:
 def check_agenda(work: Work) -> None:
     """Step 6 for the start record; ballots were compared as they were opened."""
     work.looked_at(AGENDA)
+    number = work.agenda.facts["id"]
+    logs = [key.name for key in work.keys if key.type == notes.LOG]
+    if work.origin not in [f"{name}/m/{number}" for name in logs]:
+        work.fail(AGENDA, "another_meeting", place="agenda.json")
     if work.start is not None:
         if work.start.origin != work.origin:
             work.fail(OPENINGS, "another_log", 0)
-        if work.start.agenda != work.bundle.digests["agenda.json"][1]:
+        if work.start.agenda != work.agenda_hash:
             work.fail(AGENDA, "another_agenda", 0)
 
 
@@ -73,23 +77,16 @@ def open_register(work: Work, crew: Crew, desk: opening.Desk) -> frozenset[str]:
 
 def settle(work: Work, crew: Crew, case: Case) -> Counts:
     """Steps 4, 5 and 7 holder by holder, and the counts of all together."""
-    sums: dict[tuple[str, bool, str], Sums] = {}
-    counts = Counts(sums=sums, heads=0, excluded=[], superseded=[], invalid=[])
-    ballots = others = heads = 0
+    counts, ballots, others = Counts(), 0, 0
     for settled in crew.each(settle_drawer, ((case, drawer) for drawer in opening.DRAWERS)):
         work.findings.join(settled.findings)
+        counts.join(settled.counts)
         ballots, others = ballots + settled.ballots, others + settled.others
-        heads += settled.counts.heads
-        for kind, some in settled.counts.sums.items():
-            sums.setdefault(kind, Sums()).join(some)
-        counts.excluded.extend(settled.counts.excluded)
-        counts.superseded.extend(settled.counts.superseded)
-        counts.invalid.extend(settled.counts.invalid)
     work.looked_at(ONCE, ballots)
     work.looked_at(RULES, ballots + others)
     work.looked_at(AGENDA, ballots)
-    work.figures["superseded"] = len(counts.superseded)
-    return Counts(sums, heads, counts.excluded, counts.superseded, counts.invalid)
+    work.figures["superseded"] = counts.superseded
+    return counts
 
 
 def _parts_of_openings(work: Work, desk: opening.Desk) -> Iterator[tuple[Any, ...]]:
@@ -121,6 +118,8 @@ def _take_special(work: Work, index: int, kind: int, line: bytes) -> None:
             tally = records.read_tally(line)
             if work.tally is not None and tally.version <= work.tally.version:
                 work.fail(OPENINGS, "version_not_larger", index)
+            if tally.asked_by == tally.opened_by:
+                work.fail(RULES, "opened_alone", index)
             work.tally, work.tally_index = tally, index
     except records.BadRecord:
         work.fail(OPENINGS, "not_of_its_kind", index, kind=records.KINDS[kind])

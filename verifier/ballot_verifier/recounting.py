@@ -146,8 +146,12 @@ class _Drawer:
         held = holder.shares.get(share_class, 0) if holder else 0
         if int(shares) != held:
             self._fail(REGISTER, "shares_differ", index, found=shares, expected=held)
-        if share_class not in self.agenda.classes:
-            self._fail(RULES, "no_such_class", index)
+        motions = self.agenda.motions
+        if share_class not in self.agenda.classes or not all(
+            number in motions and motions[number].is_answered_by(choice)
+            for number, choice in vote.choices.items()
+        ):
+            self._fail(RULES, "cannot_be_read", index)
             return
         judged = judging.judge_other_vote(self.agenda, holder, vote)
         said = (effect, set(reasons.split()) - {"-"}, records.read_pairs(invalid))
@@ -181,7 +185,8 @@ class _Drawer:
         faults = judging.faults_of_ballot(self.agenda, holder, vote)
         for motion, reason in faults:
             self._fail(RULES, "unlawful", index, motion=motion or "-", fault=reason)
-        if not any(reason in {"NOT_OF_CLASS", "UNKNOWN_CHOICE"} for _motion, reason in faults):
+        is_readable = not any(r in {"NOT_OF_CLASS", "UNKNOWN_CHOICE"} for _motion, r in faults)
+        if is_readable and code in self.agenda.classes:
             self.count.add_ballot(voter.decode(), holder, vote)
 
     def _check_time(self, index: int, cast: str) -> None:

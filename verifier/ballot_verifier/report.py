@@ -17,17 +17,15 @@ FORMAT = "ballot-verifier/v1 report"
 
 def as_text(report: Report, language: str) -> str:
     """The report in Chinese or English, a line a finding."""
-    return "\n".join(
-        [
-            *_head(report, language),
-            "",
-            *_steps(report, language),
-            "",
-            *_result(report, language),
-            _conclusion(report, language),
-            "",
-        ]
-    )
+    lines = [
+        *_head(report, language),
+        "",
+        *_steps(report, language),
+        "",
+        *_result(report, language),
+        _conclusion(report, language),
+    ]
+    return "".join(f"{_plain(line)}\n" for line in lines)
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -88,7 +86,7 @@ def _head(report: Report, language: str) -> Iterator[str]:
     yield f"{word('issuer')}: {facts['issuer']} ({facts['security_code']})"
     yield f"{word('meeting')}: {facts['title']}"
     yield f"{word('date')}: {facts['meeting_date']}"
-    yield f"{word('log')}: {_plain(report.origin)}"
+    yield f"{word('log')}: {report.origin}"
     yield f"{word('kind')}: {word(report.kind)}"
     figures = {name: f"{number:,}" for name, number in report.figures.items()}
     yield f"{word('leaves')}: " + word("leaves_of", leaves=f"{report.leaves:,}", **figures)
@@ -130,14 +128,14 @@ def _failures(step: Step, language: str) -> Iterator[str]:
 
 
 def _sentence(failure: Failure, language: str) -> str:
-    values = {name: _plain(text) for name, text in failure.values.items()}
+    values = dict(failure.values)
     if "fault" in values:
         values["fault"] = say(FAULTS, values["fault"], language)
     sentence = say(REASONS, failure.reason, language, **values)
     places = [failure.place] if failure.place else []
     if failure.index is not None:
         places.append(say(WORDS, "leaf", language, index=failure.index))
-    return ": ".join([*map(_plain, places), sentence])
+    return ": ".join([*places, sentence])
 
 
 def _result(report: Report, language: str) -> Iterator[str]:

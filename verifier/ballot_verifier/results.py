@@ -209,7 +209,7 @@ class _Result:
     def _excluded(self, motion: Motion) -> list[dict[str, Any]]:
         return [
             {"voter": voter, "reason": reason, "votes": votes}
-            for number, voter, reason, votes in self.counts.excluded
+            for (number, voter, reason), votes in self.counts.excluded.items()
             if number == motion.number
         ]
 

@@ -22,8 +22,26 @@ POLICIES: Mapping[str, tuple[object, ...]] = {
     "exclusive_policy": ("ABSTAIN_ALL", "INVALID_ALL", "FIRST_AGREE", "AS_CAST"),
     "invalid_occupies_slot": (True, False),
 }
-# What these say was put into the records before they were committed to.
-WITHOUT_RULE = {"onsite_vote_start", "closing_price"}
+# What these say was put into the records before they were committed to, or is about no vote.
+WITHOUT_RULE = {
+    "onsite_vote_start",
+    "closing_price",
+    "onsite_time_default",
+    "seg_price",
+    "prevote",
+    "results_visible_from",
+}
+# Switches of which this program knows one position; another is named in the report.
+ONE_POSITION = {
+    "cumulative_base": "PRESENT_SHARES",
+    "cumulative_overflow": "INVALID_GROUP",
+    "cumulative_too_many_candidates": "INVALID_GROUP",
+    "first_vote_scope": "MOTION",
+    "partial_missing_as": "ABSTAIN",
+    "nominee_sum_rule": "EQUAL_DECLARED",
+    "sm_threshold": "GE_5_OR_INSIDER",
+    "seg_bounds": "LOWER_INCLUDED",
+}
 FACTS = ("id", "issuer", "security_code", "title", "meeting_date", "record_date")
 FLAGS = {
     "is_for_minority_count": "is_counted_for_minority",
@@ -76,7 +94,11 @@ def read_agenda(document: dict[str, Any]) -> Agenda:
         meeting_date=date,
         closing_price=_price(policies),
         facts={name: str(meeting.get(name, "")) for name in FACTS},
-        unknown_policies=tuple(sorted(policies.keys() - POLICIES.keys() - WITHOUT_RULE)),
+        unknown_policies=tuple(
+            name
+            for name in sorted(policies.keys() - POLICIES.keys() - WITHOUT_RULE)
+            if name not in ONE_POSITION or policies[name] != ONE_POSITION[name]
+        ),
         **{name: _policy(policies, name) for name in POLICIES},
     )
 

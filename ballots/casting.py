@@ -116,6 +116,7 @@ def _judge(
         votes_per_share=paper.votes_per_share,
         recused=entitlement.recused,
         choices=choices,
+        policies=agenda.policies,
         is_nominee=holder.kind == Holder.Kind.NOMINEE,
         declared=declared,
     )

@@ -26,7 +26,7 @@ from ballots.charts import opinion_bar
 from ballots.detail import detail_lines
 from ballots.exceptions import write_exceptions
 from ballots.models import Tally
-from ballots.opening import note_attempt
+from ballots.opening import note_attempt, visible_result
 from identity.models import User
 from meetings import journal
 from meetings.agenda import read_agenda
@@ -81,7 +81,7 @@ def meetings(request: HttpRequest, user: User) -> HttpResponse:
 def meeting_page(request: HttpRequest, user: User, meeting: int) -> HttpResponse:
     subject = own_meeting(user, meeting)
     agenda = read_agenda(subject.pk)
-    tally = Tally.objects.newest_of(subject.pk)
+    tally = visible_result(subject)
     context: dict[str, Any] = {"meeting": subject, "agenda": agenda, "tally": tally}
     if tally is not None:
         context["tables"] = announcement.tables(agenda, tally.content)
@@ -149,13 +149,13 @@ def counted(user: User, meeting_id: int, *, what: str) -> tuple[Meeting, Tally]:
     """An own meeting with its tally.
 
     Before the close asking is an attempt: it is journalled and forbidden. Between the close and
-    the tally there is nothing yet: Http404.
+    the result that may be seen there is nothing yet: Http404.
     """
     subject = own_meeting(user, meeting_id)
     if subject.polls_sealed_at is None:
         note_attempt(subject.pk, by=user.actor, now=timezone.now(), what=what)
         raise PermissionDenied
-    tally = Tally.objects.newest_of(subject.pk)
+    tally = visible_result(subject)
     if tally is None:
         raise Http404
     return subject, tally

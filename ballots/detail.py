@@ -106,7 +106,7 @@ CASE WHEN vote.void IS NOT NULL THEN vote.void
          WHERE (before.holder_id, before.share_class) = (vote.holder_id, vote.share_class)
            AND (before.at, before.seq, before.source, before.id)
                < (vote.at, vote.seq, vote.source, vote.id)
-           AND before.places ? part.key) THEN 'SUPERSEDED'
+           AND {beaten}) THEN 'SUPERSEDED'
      WHEN holder.kind = 'V' THEN 'NO_VOTES'
      WHEN part.key = ANY (effective.recused) THEN 'RECUSED'
      WHEN part.key IS NOT NULL AND effective.choices -> part.key IS DISTINCT FROM part.value
@@ -151,7 +151,7 @@ def _query(votes: Votes, source: str, *, reason: str) -> sql.Composed:
         channels=sql.Literal(Jsonb(channel_names())),
         opinions=sql.Literal(Jsonb({opinion.value: str(opinion.label) for opinion in Opinion})),
         reasons=sql.Literal(Jsonb(reasons)),
-        reason=sql.SQL(reason),
+        reason=sql.SQL(reason).format(beaten=sql.SQL(votes.scope.beaten)),
         zone=sql.Literal(str(BEIJING)),
         nothing=sql.Literal(_("出席,未表决")),
         yes=sql.Literal(_("是")),

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import connection
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from meetings.agenda import Agenda
 from meetings.models import ShareClass
@@ -22,16 +23,21 @@ from voting_portal.common import ids
 # Preferred shares are counted apart; these are added up as 普通股合计.
 ORDINARY_CLASSES = (ShareClass.Code.A, ShareClass.Code.B, ShareClass.Code.SVR)
 SMALL_MARKET_VALUE = 500_000  # yuan; below it 市值50万以下
+# What becomes of a group whose votes break C3 or C4 is a policy of its own.
+POLICY_OF_INVALID = {
+    "OVER_LIMIT": "cumulative_overflow",
+    "TOO_MANY_CANDIDATES": "cumulative_too_many_candidates",
+}
 TABLES = ("tally_special", "tally_recused", "tally_vote", "tally_effective")
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Shares from which on a holder is large: 5 % and 1 % of the ordinary capital, 500,000 yuan.
-
-    Bounds are whole shares rounded up, so comparing shares with them is exact.
+    """The least shares with which a holder is no minority holder, has 5 % or 1 % of the ordinary
+    capital, or shares of 500,000 yuan: whole shares, so comparing with them is exact.
     """
 
+    not_minority: int
     five_percent: int
     one_percent: int
     not_small: int
@@ -39,11 +45,44 @@ class Bounds:
     @classmethod
     def of(cls, agenda: Agenda) -> Bounds:
         capital = sum(c.capital for c in agenda.share_classes if c.code in ORDINARY_CLASSES)
+        reaches = agenda.policies["seg_bounds"] == "LOWER_INCLUDED"
         not_small = 0
         if agenda.closing_price is not None:
             price, unit = agenda.closing_price.as_integer_ratio()
-            not_small = -(-SMALL_MARKET_VALUE * unit // price)
-        return cls(max(1, -(-capital // 20)), max(1, -(-capital // 100)), not_small)
+            not_small = least(SMALL_MARKET_VALUE * unit, price, reaches=reaches)
+        return cls(
+            least(capital, 20, reaches=agenda.policies["sm_threshold"] != "GT_5_OR_INSIDER"),
+            least(capital, 20, reaches=reaches),
+            least(capital, 100, reaches=reaches),
+            not_small,
+        )
+
+
+def least(whole: int, parts: int, *, reaches: bool) -> int:
+    """The least shares, 1 or more, that reach one of so many parts of the whole, or pass it."""
+    return max(1, -(-whole // parts) if reaches else whole // parts + 1)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How far the first vote prevails (first_vote_scope), in SQL: what is left of a holder's
+    `places`, and whether an earlier vote (`before`) takes the place `part.key` of a later one."""
+
+    first: str
+    beaten: str
+
+
+SCOPES = {
+    "MOTION": Scope(
+        "jsonb_merge(places ORDER BY at DESC, seq DESC, source DESC, id DESC)",
+        "before.places ? part.key",
+    ),
+    "BALLOT": Scope(
+        "COALESCE((array_agg(places ORDER BY at, seq, source, id)"
+        " FILTER (WHERE places <> '{}'))[1], '{}')",
+        "before.places <> '{}'",
+    ),
+}
 
 
 SPECIAL = """
@@ -59,7 +98,7 @@ WITH large AS (
     WHERE meeting_id = {meeting} AND holder_id IS NOT NULL
 ), large_concert AS (
     SELECT "group" FROM concert JOIN meetings_holder holder ON holder.id = concert.holder_id
-    GROUP BY "group" HAVING sum({ordinary}) >= {five_percent}
+    GROUP BY "group" HAVING sum({ordinary}) >= {not_minority}
 ), looked_at AS (
     SELECT id AS holder_id FROM large
     UNION SELECT holder_id FROM concert
@@ -70,8 +109,8 @@ WITH large AS (
           WHERE id >= {first} AND id < {end} AND effect <> 'NOTHING'
 )
 SELECT holder.id AS holder_id, holder.kind,
-       {ordinary} < {five_percent}
-           AND holder.id NOT IN (SELECT holder_id FROM insider)
+       {ordinary} < {not_minority}
+           AND ({insiders_are_minority} OR holder.id NOT IN (SELECT holder_id FROM insider))
            AND holder.id NOT IN (SELECT holder_id FROM concert JOIN large_concert USING ("group"))
            AS is_minority,
        CASE WHEN {ordinary} >= {five_percent} THEN 'ge5'
@@ -102,11 +141,11 @@ SELECT vote.holder_id, vote.share_class, date_trunc('milliseconds', vote.voted_a
        CASE WHEN vote.effect = 'ADMITTED' THEN '{{}}'
             WHEN vote.invalid = '{{}}' THEN vote.choices
             ELSE (
-                SELECT COALESCE(jsonb_object_agg(
-                           key, CASE WHEN vote.invalid ? key THEN 'null' ELSE value END
-                       ) FILTER (WHERE NOT vote.invalid ? key OR {invalid_occupies_slot}
-                                 AND vote.invalid ->> key <> 'NOT_OF_CLASS'), '{{}}')
-                FROM jsonb_each(vote.choices)
+                SELECT COALESCE(jsonb_object_agg(key, CASE fate WHEN 'COUNTS' THEN value
+                                                      WHEN 'ABSTAIN' THEN '{{}}' ELSE 'null' END)
+                                FILTER (WHERE fate <> 'NOTHING'), '{{}}')
+                FROM jsonb_each(vote.choices),
+                     COALESCE({fates}::jsonb ->> (vote.invalid ->> key), 'COUNTS') fate
             ) END,
        vote.channel = 'ONSITE' AND vote.effect <> 'LISTED'
 FROM ballots_othervote vote JOIN tally_special special USING (holder_id)
@@ -117,7 +156,7 @@ EFFECTIVE = """
 CREATE TEMPORARY TABLE tally_effective ON COMMIT DROP AS
 SELECT holder_id, share_class, special.kind, special.is_minority, special.segment,
        max(shares) AS shares, count(*) AS votes, bool_or(is_admitted) AS is_admitted,
-       jsonb_merge(places ORDER BY at DESC, seq DESC, source DESC, id DESC) AS choices,
+       {first_prevails} AS choices,
        COALESCE((SELECT numbers FROM tally_recused recused
                  WHERE recused.holder_id = special.holder_id), '{{}}') AS recused
 FROM tally_vote JOIN tally_special special USING (holder_id)
@@ -136,7 +175,7 @@ UPDATE tally_effective effective SET shares = (
               WHERE (before.holder_id, before.share_class) = (vote.holder_id, vote.share_class)
                 AND (before.at, before.seq, before.source, before.id)
                     < (vote.at, vote.seq, vote.source, vote.id)
-                AND before.places ? part.key)))
+                AND {beaten})))
     ORDER BY vote.at, vote.seq, vote.source, vote.id LIMIT 1
 )
 WHERE kind = 'N' AND votes > 1
@@ -200,11 +239,14 @@ class Votes:
         self.agenda = agenda
         self.bounds = Bounds.of(agenda)
         first, end = ids.holder_range(agenda.meeting_id)
+        self.scope = SCOPES[agenda.policies["first_vote_scope"]]
         self._words = {
             "meeting": sql.Literal(agenda.meeting_id),
             "first": sql.Literal(first),
             "end": sql.Literal(end),
             "motions": sql.Literal([motion.number for motion in agenda.motions]),
+            "first_prevails": sql.SQL(self.scope.first),
+            "beaten": sql.SQL(self.scope.beaten),
         }
 
     def sort_out(self) -> None:
@@ -232,8 +274,9 @@ class Votes:
     def _find_special(self) -> None:
         """Holders to look at one by one, with what they are: minority (P1) and segment (P7).
 
-        A minority holder is no insider and has, alone or with its concert parties, less than 5 %
-        of the ordinary capital: every class and account, of a nominee the whole register line.
+        A minority holder is no insider (but by a policy) and has, alone or with its concert
+        parties, less than 5 % of the ordinary capital: every class and account, of a nominee the
+        whole register line.
         Everybody else is a minority holder with less than 1 %.
         """
         motions = self.agenda.motions
@@ -246,6 +289,8 @@ class Votes:
             sizes_matter=sql.Literal(sizes_matter),
             ordinary=sql.SQL("({})".format(" + ".join(shares) or "0")),
             a_shares=sql.SQL(f"COALESCE(shares[{a_place}], 0)"),
+            insiders_are_minority=sql.Literal(self.agenda.policies["sm_threshold"] == "GE_5"),
+            not_minority=sql.Literal(self.bounds.not_minority),
             five_percent=sql.Literal(self.bounds.five_percent),
             one_percent=sql.Literal(self.bounds.one_percent),
             not_small=sql.Literal(self.bounds.not_small),
@@ -257,10 +302,15 @@ class Votes:
         """All their votes with the places that they claim: one a motion or group (D3).
 
         Void votes claim nothing. An invalid group claims its place with nothing in it, unless the
-        meeting's policy is that it does not (D6).
+        meeting's policy is that it does not (D6), or that it abstains.
         """
-        occupies = sql.Literal(self.agenda.invalid_occupies_slot)
-        self._run(VOTES, invalid_occupies_slot=occupies)
+        policies = self.agenda.policies
+        invalid = "OCCUPIES" if policies["invalid_occupies_slot"] else "NOTHING"
+        fates = {
+            reason: "ABSTAIN" if policies[policy] == "ABSTAIN" else invalid
+            for reason, policy in POLICY_OF_INVALID.items()
+        }
+        self._run(VOTES, fates=sql.Literal(Jsonb(fates | {"NOT_OF_CLASS": "NOTHING"})))
         self._run("CREATE INDEX ON tally_vote (holder_id, share_class)")
         self._run("ANALYZE tally_vote (holder_id, share_class)")
 
@@ -278,7 +328,7 @@ class Votes:
         for motion in self.agenda.motions:
             if motion.exclusive_group:
                 groups.setdefault(motion.exclusive_group, []).append(motion.number)
-        policy = EXCLUSIVE_POLICIES.get(self.agenda.exclusive_policy)
+        policy = EXCLUSIVE_POLICIES.get(self.agenda.policies["exclusive_policy"])
         for numbers in groups.values() if policy else ():
             self._run(EXCLUSIVE, policy=sql.SQL(policy or ""), group=sql.Literal(numbers))
 

@@ -13,10 +13,11 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 from psycopg import sql
 
-from ballots.effective import EXCLUDED, Votes, rows_of
+from ballots.effective import EXCLUDED, SCOPES, Votes, rows_of
 from ballots.models import Channel
 from meetings.agenda import Agenda, read_agenda
 from voting_portal.common import ids
+from voting_portal.common.formulas import defused
 
 FETCHED = 5_000  # rows at a time
 
@@ -24,20 +25,20 @@ SUPERSEDED = """
 WITH beaten AS (
     SELECT vote.* FROM tally_vote vote
     WHERE EXISTS (
-        SELECT FROM tally_vote before, jsonb_object_keys(vote.places) key
+        SELECT FROM tally_vote before, jsonb_object_keys(vote.places) part (key)
         WHERE (before.holder_id, before.share_class) = (vote.holder_id, vote.share_class)
           AND (before.at, before.seq, before.source, before.id)
-              < (vote.at, vote.seq, vote.source, vote.id) AND before.places ? key)
+              < (vote.at, vote.seq, vote.source, vote.id) AND {beaten})
     ORDER BY seq, channel, id LIMIT {limit}
 )
-SELECT channel, seq, key AS motion, holder_id, share_class, at
-FROM beaten, jsonb_object_keys(places) key
+SELECT channel, seq, part.key AS motion, holder_id, share_class, at
+FROM beaten, jsonb_object_keys(places) part (key)
 WHERE EXISTS (
     SELECT FROM tally_vote before
     WHERE (before.holder_id, before.share_class) = (beaten.holder_id, beaten.share_class)
       AND (before.at, before.seq, before.source, before.id)
-          < (beaten.at, beaten.seq, beaten.source, beaten.id) AND before.places ? key)
-ORDER BY seq, channel, beaten.id, array_position({motions}::text[], key) LIMIT {limit}
+          < (beaten.at, beaten.seq, beaten.source, beaten.id) AND {beaten})
+ORDER BY seq, channel, beaten.id, array_position({motions}::text[], part.key) LIMIT {limit}
 """
 
 INVALID = """
@@ -98,9 +99,8 @@ def write_exceptions(meeting_id: int, file: IO[str]) -> None:
         (_("有标记"), _query(FLAGGED, agenda, limit=None)),
     ):
         for row in _streamed(query):
-            holder = (
-                row["account_masked"] if "account_masked" in row else ids.index_of(row["holder_id"])
-            )
+            account = row.get("account_masked")
+            holder = ids.index_of(row["holder_id"]) if account is None else defused(account)
             writer.writerow(
                 (
                     kind,
@@ -121,6 +121,7 @@ def _query(statement: str, agenda: Agenda, *, limit: int | None) -> sql.Composed
         first=sql.Literal(first),
         end=sql.Literal(end),
         motions=sql.Literal([motion.number for motion in agenda.motions]),
+        beaten=sql.SQL(SCOPES[agenda.policies["first_vote_scope"]].beaten),
         limit=sql.Literal(limit),
     )
 

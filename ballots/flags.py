@@ -6,13 +6,20 @@ docs/scenarios.md; the first one that applies is the vote's status.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
 
 from ballots.models import Channel, OtherVote
-from ballots.rules import Choices, available_votes, faults_of_choice, faults_of_groups, has_split
-from meetings.agenda import Agenda, MotionPaper
+from ballots.rules import (
+    Choices,
+    available_votes,
+    breaks_sum_rule,
+    faults_of_choice,
+    faults_of_groups,
+    has_split,
+)
+from meetings.agenda import Agenda, ClassPaper
 from meetings.lifecycle import BEIJING
 from meetings.models import Holder
 
@@ -87,12 +94,11 @@ def judge_vote(
         return Judgement(("NO_VOTES", *late), Effect.LISTED)
     paper = agenda.share_classes[share_class]
     motions = agenda.votable(paper)
-    invalid = dict(
-        _invalid_groups(motions, choices, declared, standing, votes_per_share=paper.votes_per_share)
-    )
+    invalid = dict(_invalid_groups(agenda, paper, choices, declared, standing))
     others = choices.keys() - {motion.number for motion in motions}
     invalid |= dict.fromkeys(sorted(others), "NOT_OF_CLASS")
-    found = {*_nominee_faults(motions, declared, choices, standing), *invalid.values(), *late}
+    found = {*_nominee_faults(agenda, paper, declared, choices, standing)}
+    found |= {*invalid.values(), *late}
     is_nominee = standing.kind == Holder.Kind.NOMINEE
     if not is_nominee and any(faults_of_groups(motions, standing.recused, choices)):
         found.add("EXCLUSIVE")
@@ -106,9 +112,14 @@ def judge_vote(
 
 
 def _nominee_faults(
-    motions: Sequence[MotionPaper], declared: int | None, choices: Choices, standing: Standing
+    agenda: Agenda,
+    paper: ClassPaper,
+    declared: int | None,
+    choices: Choices,
+    standing: Standing,
 ) -> Iterator[str]:
     """N3 and N4: a nominee declares its shares and splits all of them on every plain motion."""
+    motions, policies = agenda.votable(paper), agenda.policies
     if standing.kind != Holder.Kind.NOMINEE:
         if declared is not None or has_split(motions, choices):
             yield "NOT_A_NOMINEE"
@@ -119,28 +130,33 @@ def _nominee_faults(
         choice = choices.get(motion.number)
         if choice is None or motion.is_cumulative:
             continue
-        if isinstance(choice, str) or sum(choice.values()) != declared:
+        if (
+            declared is None
+            or isinstance(choice, str)
+            or breaks_sum_rule(sum(choice.values()), declared, policies=policies)
+        ):
             yield "SUM_MISMATCH"
     if declared is None:
         yield "SUM_MISMATCH"
 
 
 def _invalid_groups(
-    motions: Sequence[MotionPaper],
+    agenda: Agenda,
+    paper: ClassPaper,
     choices: Choices,
     declared: int | None,
     standing: Standing,
-    *,
-    votes_per_share: int,
 ) -> Iterator[tuple[str, str]]:
     """Groups over the limit (C3) or with too many names (C4), with the first reason of each."""
     shares = standing.shares if declared is None else declared
-    for motion in motions:
+    for motion in agenda.votable(paper):
         choice = choices.get(motion.number)
         if choice is None or not motion.is_cumulative:
             continue
-        limit = available_votes(motion, shares=shares, votes_per_share=votes_per_share)
-        for fault in faults_of_choice(motion, choice, declared=declared, limit=limit):
+        limit = available_votes(motion, shares=shares, votes_per_share=paper.votes_per_share)
+        for fault in faults_of_choice(
+            motion, choice, policies=agenda.policies, declared=declared, limit=limit
+        ):
             yield motion.number, fault.reason
             break
 

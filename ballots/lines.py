@@ -64,6 +64,7 @@ class Line:
     split: tuple[SplitLine, ...]  # a nominee's, in the place of an opinion
     each: int  # votes a share has on this motion
     available: int  # votes, of a cumulative motion
+    most_candidates: int  # that may be given votes
     faults: tuple[Fault, ...]
 
     @property
@@ -78,6 +79,10 @@ class Line:
     def options(self) -> list[tuple[str, str, bool]]:
         """Value, label and whether it is chosen."""
         return [(str(o.value), str(o.label), o == self.opinion) for o in Opinion]
+
+    @property
+    def limits_candidates(self) -> bool:
+        return self.most_candidates < len(self.candidates)
 
     @property
     def used(self) -> int:

@@ -142,6 +142,15 @@ def recount(meeting_id: int, *, list_limit: int | None = None) -> dict[str, Any]
     }
 
 
+def visible_result(meeting: Meeting) -> Tally | None:
+    """The result as the secretary may see it; None while nothing is counted, or, by a policy of the
+    meeting, nothing is certified."""
+    certified = (Meeting.State.CERTIFIED, Meeting.State.PUBLISHED)
+    if meeting.results_visible_from == "CERTIFIED" and meeting.state not in certified:
+        return None
+    return Tally.objects.newest_of(meeting.pk)
+
+
 def note_attempt(meeting_id: int, *, by: str, now: datetime, what: str) -> None:
     """Journal that somebody asked for figures before they may be known."""
     journal.record(meeting_id, "secrecy.attempt", by=by, at=now, what=what)

@@ -26,7 +26,14 @@ from ballots.lines import (
     whole_number,
 )
 from ballots.models import Ballot, Opinion
-from ballots.rules import BadBallot, Choices, Fault, available_votes, check_choices
+from ballots.rules import (
+    BadBallot,
+    Choices,
+    Fault,
+    available_votes,
+    check_choices,
+    most_candidates,
+)
 from meetings.agenda import Agenda, ClassPaper, MotionPaper
 from meetings.models import Holder
 
@@ -149,6 +156,7 @@ class Paper:
                 votes_per_share=self.share_class.votes_per_share,
                 recused=self.entitlement.recused,
                 choices=choices,
+                policies=self.agenda.policies,
                 is_nominee=self.is_nominee,
                 declared=self.declared,
             )
@@ -172,9 +180,11 @@ class Paper:
         line = next((line for line in self.lines if line.motion.number == number), None)
         if line is None or line.is_recused or not line.candidates:
             return self
-        named = [c for c in line.candidates if c.votes != 0] or list(line.candidates)
-        if len(named) > line.motion.seats:
-            words = {"number": number, "seats": str(line.motion.seats)}
+        named = [c for c in line.candidates if c.votes != 0]
+        most = line.most_candidates if named else line.motion.seats
+        named = named or list(line.candidates)
+        if len(named) > most:
+            words = {"number": number, "seats": str(most)}
             message = _(
                 "议案%(number)s最多投给%(seats)s人：请先在您支持的候选人处填入任意票数，"
                 "再选择平均分配。"
@@ -225,6 +235,9 @@ class Paper:
             ),
             each=motion.multiple(each),
             available=available_votes(motion, shares=self.speaks_for, votes_per_share=each),
+            most_candidates=most_candidates(
+                motion, policies=self.agenda.policies, is_nominee=self.is_nominee
+            ),
             faults=tuple(fault for fault in self.faults if fault.motion == motion.number),
         )
 

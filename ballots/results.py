@@ -36,13 +36,6 @@ SEGMENTS = {
     "lt1_small": ("lt1_small",),
     "lt1_large": ("lt1_large",),
 }
-POLICIES = (
-    "ordinary_threshold",
-    "election_threshold",
-    "pct_policy",
-    "invalid_occupies_slot",
-    "exclusive_policy",
-)
 
 
 def result_of(agenda: Agenda, counts: Counts) -> dict[str, Any]:
@@ -64,7 +57,7 @@ def result_of(agenda: Agenda, counts: Counts) -> dict[str, Any]:
             "is_rehearsal": agenda.is_rehearsal,
         },
         "policies": {
-            **{name: getattr(agenda, name) for name in POLICIES},
+            **agenda.policies,
             "onsite_vote_start": agenda.onsite_vote_start.isoformat(),
             "closing_price": None if agenda.closing_price is None else str(agenda.closing_price),
         },
@@ -80,9 +73,9 @@ class _Rule:
     def __init__(self, agenda: Agenda, counts: Counts) -> None:
         self.classes = {c.code: c for c in agenda.share_classes}
         self.counts = counts
-        self.policy = agenda.pct_policy
-        self.half_is_enough = agenda.ordinary_threshold == "GE_HALF"
-        self.half_elects = agenda.election_threshold == "GE_HALF"
+        self.policy = agenda.policies["pct_policy"]
+        self.half_is_enough = agenda.policies["ordinary_threshold"] == "GE_HALF"
+        self.half_elects = agenda.policies["election_threshold"] == "GE_HALF"
 
     def attendance(self) -> dict[str, Any]:
         """Who is present with how many votes, of all votes that could be (E6, G1)."""
@@ -150,7 +143,8 @@ class _Rule:
         return result
 
     def election(self, motion: MotionPaper) -> dict[str, Any]:
-        """A cumulative motion: the base is who is present and entitled, not times seats (C6)."""
+        """A cumulative motion: the base is who is present and entitled, not times seats (C6), or by
+        a policy who of them voted in this group."""
         everybody = self._sum(motion, lambda _body: True).present
         votes = self._candidates(motion, lambda _body: True)
         elected, tied = self._elect(votes, motion.seats, everybody)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # a nominee shares by opinion ({"FOR": 3200000, "AGAINST": 1500000, "ABSTAIN": 300000}).
 Choice = str | Mapping[str, int]
 Choices = Mapping[str, Choice]
+Policies = Mapping[str, Any]  # of the meeting, by name
+EQUAL = "EQUAL_DECLARED"
 
 OPINIONS = frozenset(Opinion.values)
 
@@ -117,6 +119,7 @@ def check_choices(
     votes_per_share: int,
     recused: frozenset[str],
     choices: Choices,
+    policies: Policies,
     is_nominee: bool = False,
     declared: int | None = None,
 ) -> None:
@@ -127,8 +130,8 @@ def check_choices(
     `declared` shares are for, against and abstain. A cumulative one may be left, but takes no more
     votes than shares x votes a share x seats (a nominee's: of declared shares), on no more
     candidates than seats when the election is contested. One ballot agrees to one motion of an
-    exclusive group. A choice on something that is not on the paper is a programming error of the
-    page: ValueError.
+    exclusive group. `policies` are the meeting's. A choice on something that is not on the paper is
+    a programming error of the page: ValueError.
     """
     known = {motion.number: motion for motion in motions}
     if unknown := choices.keys() - known.keys():
@@ -153,7 +156,9 @@ def check_choices(
         said = choices.get(motion.number)
         if said is not None:
             limit = available_votes(motion, shares=speaks_for, votes_per_share=votes_per_share)
-            faults.extend(faults_of_choice(motion, said, declared=declared, limit=limit))
+            faults.extend(
+                faults_of_choice(motion, said, policies=policies, declared=declared, limit=limit)
+            )
     if not is_nominee:
         faults.extend(faults_of_groups(motions, recused, choices))
     if faults:
@@ -164,6 +169,14 @@ def check_choices(
 def available_votes(motion: MotionPaper, *, shares: int, votes_per_share: int) -> int:
     """What a holder of so many shares may spread over the candidates of a group."""
     return shares * motion.multiple(votes_per_share) * motion.seats
+
+
+def most_candidates(motion: MotionPaper, *, policies: Policies, is_nominee: bool) -> int:
+    """How many candidates one ballot may give votes to (C4): in a contested election as many as
+    there are seats, but for nominees, who vote for many, and where a policy sets no limit."""
+    policy = policies["cumulative_too_many_candidates"]
+    is_limited = motion.is_contested and not is_nominee and policy != "AS_CAST"
+    return motion.seats if is_limited else len(motion.candidates)
 
 
 def normal_choices(choices: Choices) -> dict[str, str | dict[str, int]]:
@@ -204,18 +217,18 @@ def has_split(motions: Sequence[MotionPaper], choices: Choices) -> bool:
 
 
 def faults_of_choice(
-    motion: MotionPaper, choice: Choice, *, declared: int | None, limit: int
+    motion: MotionPaper, choice: Choice, *, policies: Policies, declared: int | None, limit: int
 ) -> Iterator[Fault]:
     """What the numbers of one choice break: N4 for a split, C3 and C4 for a group.
 
-    `limit` is what may be spread over candidates. C4 does not bind nominees, who vote for many.
+    `limit` is what may be spread over candidates. Only nominees have `declared` shares.
     """
     words = {"number": motion.number}
     if isinstance(choice, str):
         return
     given = sum(choice.values())
     if not motion.is_cumulative:
-        if declared is not None and given != declared:
+        if declared is not None and breaks_sum_rule(given, declared, policies=policies):
             words |= {"given": f"{given:,}", "declared": f"{declared:,}"}
             message = (
                 _("议案%(number)s各项合计%(given)s股,不等于受托股份数%(declared)s股。") % words
@@ -227,10 +240,16 @@ def faults_of_choice(
         message = _("议案%(number)s投出%(given)s票,超过您可用的%(limit)s票。") % words
         yield Fault(motion.number, "OVER_LIMIT", message)
     named = sum(1 for count in choice.values() if count)
-    if declared is None and motion.is_contested and named > motion.seats:
+    if named > most_candidates(motion, policies=policies, is_nominee=declared is not None):
         words |= {"named": str(named), "seats": str(motion.seats)}
         message = _("议案%(number)s为差额选举,最多投给%(seats)s人,您投给了%(named)s人。") % words
         yield Fault(motion.number, "TOO_MANY_CANDIDATES", message)
+
+
+def breaks_sum_rule(given: int, declared: int, *, policies: Policies) -> bool:
+    """Whether a nominee splits other than what it declared (N4); by a policy it may leave some of
+    it, which then abstains."""
+    return given > declared or (given < declared and policies["nominee_sum_rule"] == EQUAL)
 
 
 def faults_of_groups(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,13 +21,13 @@ from ballots.entitlement import read_entitlement
 from ballots.importing import import_votes
 from ballots.models import Channel, OtherVote
 from ballots.opening import recount
-from ballots.results import POLICIES
 from ballots.rules import CannotCast
 from ballots.scenario_votes import as_choice, as_vote_file
 from meetings import lifecycle, polls
 from meetings.agenda import Agenda, read_agenda
 from meetings.keys import meeting_key
 from meetings.models import (
+    POLICIES,
     Candidate,
     Holder,
     Holding,
@@ -139,20 +140,18 @@ class _Run:
             security_code=facts["security_code"],
             defaults={"name": "情景股份有限公司", "short_name": "情景"},
         )
-        unknown = self.scenario.get("policies", {}).keys() - set(POLICIES)
-        if unknown:
-            raise Unsupported(f"policies {', '.join(sorted(unknown))}")
+        policies = dict(_policies(self.scenario.get("policies", {})))
         meeting = Meeting.objects.create(
             issuer=issuer,
             title=facts["title"][:60],
             meeting_date=self.day.date(),
             record_date=facts["record_date"],
-            polls_open_at=datetime.combine(self.day, lifecycle.POLLS_OPEN, lifecycle.BEIJING),
+            polls_open_at=lifecycle.lawful_opening(self.day.date(), policies.get("prevote")),
             polls_close_at=datetime.combine(self.day, lifecycle.POLLS_CLOSE, lifecycle.BEIJING),
             is_rehearsal=True,
             onsite_vote_start=time.fromisoformat(facts.get("onsite_vote_start", "14:00:00")),
             closing_price=Decimal(facts["closing_price"]) if facts.get("closing_price") else None,
-            **self.scenario.get("policies", {}),
+            **policies,
         )
         for number, (code, capital) in enumerate(facts["capital"].items()):
             ShareClass.objects.create(
@@ -303,6 +302,21 @@ class _Run:
             by=BY,
             now=self.day,
         )
+
+
+def _policies(given: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Policies by their names, with values in capitals; `off` and false mean the same."""
+    for name, value in given.items():
+        if name not in POLICIES:
+            raise Unsupported(f"policy {name}; there are {', '.join(POLICIES)}")
+        choices = [choice for choice, _label in Meeting._meta.get_field(name).choices or ()]
+        if {"ON", "OFF"} == set(choices) and isinstance(value, bool):
+            value = "ON" if value else "OFF"  # noqa: PLW2901
+        if choices:
+            value = str(value).upper()  # noqa: PLW2901
+        if value not in (choices or (True, False)):
+            raise Unsupported(f"policy {name} {value}; there are {', '.join(choices)}")
+        yield name, value
 
 
 def _differences(expected: Any, found: Any, where: str) -> Any:

@@ -149,6 +149,9 @@ class _Plain:
         choice = sql.Identifier("choice", motion.number)
         if motion.is_cumulative:
             yield from self.candidates(motion, choice)
+            if self.agenda.policies["cumulative_base"] == "VOTED_SHARES":
+                voted = sql.SQL("jsonb_typeof({})").format(choice)
+                yield self.sum_where(voted, "object", f"{motion.number} VOTED")
             return
         for opinion in ("FOR", "AGAINST"):
             yield self.sum_where(choice, opinion, f"{motion.number} {opinion}")
@@ -177,7 +180,10 @@ class _TakenOut(_Plain):
 
 
 class _Special(_Plain):
-    """The sums of holders who were looked at one by one; recused ones leave a motion's base."""
+    """The sums of holders who were looked at one by one; recused ones leave a motion's base.
+
+    By a policy so does who said nothing on it, but on site, where a blank paper abstains (B6).
+    """
 
     source = sql.SQL("SELECT * FROM tally_effective WHERE kind <> 'N'")
 
@@ -186,6 +192,10 @@ class _Special(_Plain):
         choice = sql.Identifier("choice", motion.number)
         value = '"RECUSED"' if self.type_of(motion) == "jsonb" else "RECUSED"
         yield self.sum_where(choice, value, f"{motion.number} RECUSED")
+        if self.agenda.policies["partial_missing_as"] == "ABSENT" and not motion.is_cumulative:
+            yield sql.SQL(
+                "COALESCE(sum(shares) FILTER (WHERE {} IS NULL AND NOT is_admitted), 0) AS {}"
+            ).format(choice, sql.Identifier(f"{motion.number} MISSING"))
 
 
 class _Split(_Special):
@@ -210,6 +220,12 @@ def _body(agenda: Agenda, code: Mapping[int, str], row: Mapping[str, Any], *, si
 
     share_class, shares = code[row["share_class"]], figure("shares")
     entitled = [m for m in agenda.motions if not m.is_heading and share_class in m.share_classes]
+
+    def present(motion: MotionPaper) -> int:
+        if motion.is_cumulative and agenda.policies["cumulative_base"] == "VOTED_SHARES":
+            return figure(f"{motion.number} VOTED")
+        return shares - figure(f"{motion.number} RECUSED") - figure(f"{motion.number} MISSING")
+
     return Body(
         share_class=share_class,
         is_minority=row["is_minority"],
@@ -218,7 +234,7 @@ def _body(agenda: Agenda, code: Mapping[int, str], row: Mapping[str, Any], *, si
         shares=shares,
         opinions={
             motion.number: Opinions(
-                present=shares - figure(f"{motion.number} RECUSED"),
+                present=present(motion),
                 for_=figure(f"{motion.number} FOR"),
                 against=figure(f"{motion.number} AGAINST"),
             )

@@ -216,7 +216,7 @@ class VoteFile:
     def _time(self, text: str) -> datetime:
         day = self.agenda.meeting_date
         if not text and self.channel == Channel.ONSITE:
-            return datetime.combine(day, self.agenda.onsite_vote_start, BEIJING)
+            return self._untimed()
         date_text, _blank, hour = text.replace("T", " ").rpartition(" ")
         if not HOUR.fullmatch(hour):
             raise Unfit("TIME", "at", text)
@@ -226,6 +226,18 @@ class VoteFile:
         except ValueError:
             raise Unfit("TIME", "at", text) from None
         return datetime.combine(day, at, BEIJING)
+
+    def _untimed(self) -> datetime:
+        """When an on-site vote without a time was cast, by the meeting's policy (D5)."""
+        agenda = self.agenda
+        times = {
+            "ONSITE_VOTE_START": datetime.combine(
+                agenda.meeting_date, agenda.onsite_vote_start, BEIJING
+            ),
+            "POLLS_OPEN": agenda.polls_open_at,
+            "POLLS_CLOSE": agenda.polls_close_at,
+        }
+        return times[agenda.policies["onsite_time_default"]]
 
     def _number(self, cells: Mapping[str, str], name: str) -> int | None:
         text = cells.get(name, "")

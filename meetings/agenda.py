@@ -6,13 +6,15 @@ meeting's revision stays the same.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Prefetch
 
-from meetings.models import Candidate, Document, Meeting, Motion, ShareClass
+from meetings.models import POLICIES, Candidate, Document, Meeting, Motion, ShareClass
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,7 @@ class Agenda:
     polls_close_at: datetime
     is_rehearsal: bool
     notice_url: str
-    ordinary_threshold: str
-    pct_policy: str
-    election_threshold: str
-    invalid_occupies_slot: bool
-    exclusive_policy: str
+    policies: Mapping[str, Any]  # by the names of models/policies.py
     onsite_vote_start: time
     closing_price: Decimal | None
     strong_from_percent: Decimal | None  # of a class, from which level 2 is asked for
@@ -158,11 +156,7 @@ def read_agenda(meeting_id: int) -> Agenda:
         polls_close_at=meeting.polls_close_at,
         is_rehearsal=meeting.is_rehearsal,
         notice_url=meeting.notice_url,
-        ordinary_threshold=meeting.ordinary_threshold,
-        pct_policy=meeting.pct_policy,
-        election_threshold=meeting.election_threshold,
-        invalid_occupies_slot=meeting.invalid_occupies_slot,
-        exclusive_policy=meeting.exclusive_policy,
+        policies={name: getattr(meeting, name) for name in POLICIES},
         onsite_vote_start=meeting.onsite_vote_start,
         closing_price=meeting.closing_price,
         strong_from_percent=meeting.strong_from_percent,

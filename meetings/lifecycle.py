@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
@@ -210,13 +210,21 @@ def _problems_of_rules(meeting: Meeting, motion: Motion) -> Iterator[str]:
     if (motion.has_dual_threshold or motion.has_class_threshold) and not is_special:
         yield str(_("议案%(number)s须分别三分之二同意,应为特别决议。") % words)
     if motion.is_dividend and meeting.closing_price is None:
-        yield str(_("议案%(number)s要分段统计,请填写股权登记日收盘价。") % words)
+        yield str(_("议案%(number)s要分段统计,请填写A股收盘价。") % words)
+
+
+def lawful_opening(meeting_date: date, prevote: str | None) -> datetime:
+    """When the polls open: 9:15 of the day (W6), with 预投票 15:00 of the day before (W9)."""
+    if prevote == "ON":
+        return datetime.combine(meeting_date - timedelta(days=1), POLLS_CLOSE, BEIJING)
+    return datetime.combine(meeting_date, POLLS_OPEN, BEIJING)
 
 
 def _problems_of_hours(meeting: Meeting) -> list[str]:
-    lawful = tuple(
-        datetime.combine(meeting.meeting_date, hour, BEIJING) for hour in (POLLS_OPEN, POLLS_CLOSE)
-    )
-    if (meeting.polls_open_at, meeting.polls_close_at) == lawful:
+    opening = lawful_opening(meeting.meeting_date, meeting.prevote)
+    close = datetime.combine(meeting.meeting_date, POLLS_CLOSE, BEIJING)
+    if (meeting.polls_open_at, meeting.polls_close_at) == (opening, close):
         return []
+    if meeting.prevote == "ON":
+        return [str(_("开放预投票的,投票时间须为会议前一日15:00至会议当日15:00。"))]
     return [str(_("投票时间须为会议当日9:15至15:00。"))]

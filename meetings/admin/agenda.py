@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from meetings.admin.register import upload_register
 from meetings.admin.side_lists import upload_list
 from meetings.admin.steps import links_of, steps_of, take_step
-from meetings.models import Document, Issuer, Meeting, Motion, ShareClass
+from meetings.models import POLICIES, Document, Issuer, Meeting, Motion, ShareClass
 from meetings.preparing import candidate_names, name_candidates, prepare_meeting
 from voting_portal.admin import OperatorAdmin, actor_of, has_role
 from voting_portal.common.roles import AT_MEETINGS, Role
@@ -187,7 +187,19 @@ class MeetingAdmin(OperatorAdmin):
     change_form_template = "admin/meetings/meeting/change_form.html"
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     fieldsets = (
-        (None, {"fields": ("issuer", "kind", "title", "is_rehearsal")}),
+        (
+            None,
+            {
+                "fields": (
+                    "issuer",
+                    "kind",
+                    "title",
+                    "is_rehearsal",
+                    "notice_url",
+                    "strong_from_percent",
+                )
+            },
+        ),
         (
             _("日期与投票时段"),
             {"fields": (("record_date", "meeting_date"), ("polls_open_at", "polls_close_at"))},
@@ -196,11 +208,10 @@ class MeetingAdmin(OperatorAdmin):
             _("计票规则"),
             {
                 "fields": (
-                    ("ordinary_threshold", "election_threshold", "pct_policy"),
-                    ("invalid_occupies_slot", "exclusive_policy"),
-                    ("onsite_vote_start", "closing_price", "strong_from_percent"),
-                    "notice_url",
-                )
+                    *POLICIES,
+                    ("onsite_vote_start", "closing_price"),
+                ),
+                "description": _("议案确认之后不再改变,随计票结果印出。"),
             },
         ),
     )

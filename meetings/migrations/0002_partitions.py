@@ -1,4 +1,4 @@
-"""Tables partitioned by meeting, and the journal's trigger."""
+"""Tables partitioned by meeting, and the triggers of the journal and of frozen policies."""
 
 from __future__ import annotations
 
@@ -66,6 +66,36 @@ CREATE TRIGGER linked BEFORE INSERT ON meetings_journalentry
     FOR EACH ROW EXECUTE FUNCTION link_entry();
 """
 
+POLICIES = (
+    "ordinary_threshold",
+    "election_threshold",
+    "cumulative_base",
+    "cumulative_overflow",
+    "cumulative_too_many_candidates",
+    "invalid_occupies_slot",
+    "first_vote_scope",
+    "onsite_time_default",
+    "partial_missing_as",
+    "exclusive_policy",
+    "nominee_sum_rule",
+    "sm_threshold",
+    "seg_bounds",
+    "seg_price",
+    "pct_policy",
+    "prevote",
+    "results_visible_from",
+)
+FROZEN = """
+CREATE FUNCTION refuse_new_policies() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'policies are frozen with the motions'; END $$;
+CREATE TRIGGER policies_frozen BEFORE UPDATE ON meetings_meeting FOR EACH ROW
+    WHEN (OLD.state NOT IN ('DRAFT', 'REGISTER_LOADED') AND ({old}) IS DISTINCT FROM ({new}))
+    EXECUTE FUNCTION refuse_new_policies();
+""".format(
+    old=", ".join(f"OLD.{name}" for name in POLICIES),
+    new=", ".join(f"NEW.{name}" for name in POLICIES),
+)
+
 
 class Migration(migrations.Migration):
     dependencies = [("meetings", "0001_initial")]
@@ -80,5 +110,9 @@ class Migration(migrations.Migration):
             LINKED,
             "DROP TRIGGER linked ON meetings_journalentry; DROP FUNCTION link_entry;"
             "DROP FUNCTION linked_entry",
+        ),
+        migrations.RunSQL(
+            FROZEN,
+            "DROP TRIGGER policies_frozen ON meetings_meeting; DROP FUNCTION refuse_new_policies",
         ),
     ]

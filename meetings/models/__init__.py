@@ -14,6 +14,7 @@ from meetings.models.lists import (
     Recusal,
 )
 from meetings.models.meeting import Issuer, Meeting, ShareClass
+from meetings.models.policies import POLICIES, Policies
 from meetings.models.profiles import ImportHeader, ImportProfile
 from meetings.models.register import (
     Holder,
@@ -26,6 +27,7 @@ from meetings.models.register import (
 )
 
 __all__ = [
+    "POLICIES",
     "Candidate",
     "ConcertParty",
     "Document",
@@ -45,6 +47,7 @@ __all__ = [
     "Meeting",
     "MeetingKey",
     "Motion",
+    "Policies",
     "Recusal",
     "Register",
     "RegisterPart",

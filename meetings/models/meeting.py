@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from meetings.models.policies import Policies, policy_constraints
 from voting_portal.common import ids
 from voting_portal.common.constraints import one_of
 
@@ -30,7 +31,7 @@ class Issuer(models.Model):
         return f"{self.short_name} {self.security_code}"
 
 
-class Meeting(models.Model):
+class Meeting(Policies):
     """One general meeting (股东会) of one issuer."""
 
     class Kind(models.TextChoices):
@@ -65,50 +66,13 @@ class Meeting(models.Model):
     )
     # Raised by every change that a running process must notice; see live.py.
     revision = models.PositiveIntegerField(default=1, editable=False)
-    ordinary_threshold = models.CharField(
-        _("普通决议通过标准"),
-        max_length=7,
-        choices=[("GT_HALF", _("超过二分之一")), ("GE_HALF", _("二分之一以上(含本数)"))],
-        default="GT_HALF",
-    )
-    pct_policy = models.CharField(
-        _("比例的尾数处理"),
-        max_length=18,
-        choices=[
-            ("SSE_TRUNC_RESIDUAL", _("上交所公告格式:截位,末项取余")),
-            ("HALF_UP", _("四舍五入")),
-        ],
-        default="SSE_TRUNC_RESIDUAL",
-    )
-    election_threshold = models.CharField(
-        _("累积投票当选标准"),
-        max_length=7,
-        choices=[("GT_HALF", _("超过出席股份的二分之一")), ("GE_HALF", _("二分之一以上(含本数)"))],
-        default="GT_HALF",
-    )
-    invalid_occupies_slot = models.BooleanField(
-        _("其他渠道的无效选举票占用首次投票"),
-        default=True,
-        help_text=_("取消勾选时,无效的累积投票视为没有投,以后的有效投票仍然计入。"),
-    )
-    exclusive_policy = models.CharField(
-        _("其他渠道对互斥议案同时同意的处理"),
-        max_length=11,
-        choices=[
-            ("ABSTAIN_ALL", _("该组表决均计为弃权")),
-            ("INVALID_ALL", _("该组表决均无效")),
-            ("FIRST_AGREE", _("最先的同意有效,其余同意计为弃权")),
-            ("AS_CAST", _("按所投计票")),
-        ],
-        default="ABSTAIN_ALL",
-    )
     onsite_vote_start = models.TimeField(
         _("现场表决开始时间"),
         default=time(14),
-        help_text=_("现场投票文件中没有时间的,按此时间计(北京时间)。"),
+        help_text=_("现场投票文件中没有时间的,按此时间计(北京时间),除非另有选择。"),
     )
     closing_price = models.DecimalField(
-        _("股权登记日A股收盘价(元)"),
+        _("A股收盘价(元)"),
         max_digits=12,
         decimal_places=4,
         null=True,
@@ -149,16 +113,7 @@ class Meeting(models.Model):
                 "PUBLISHED POSTPONED CANCELLED",
                 name="meeting_state_known",
             ),
-            one_of("ordinary_threshold", "GT_HALF GE_HALF", name="meeting_threshold_known"),
-            one_of("pct_policy", "SSE_TRUNC_RESIDUAL HALF_UP", name="meeting_pct_policy_known"),
-            one_of(
-                "election_threshold", "GT_HALF GE_HALF", name="meeting_election_threshold_known"
-            ),
-            one_of(
-                "exclusive_policy",
-                "ABSTAIN_ALL INVALID_ALL FIRST_AGREE AS_CAST",
-                name="meeting_exclusive_policy_known",
-            ),
+            *policy_constraints(),
             models.CheckConstraint(
                 condition=Q(closing_price__isnull=True) | Q(closing_price__gt=0),
                 name="meeting_closing_price_positive",

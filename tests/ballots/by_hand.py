@@ -17,6 +17,16 @@ POLICIES = {
     "invalid_occupies_slot": True,
     "pct_policy": "SSE_TRUNC_RESIDUAL",
     "exclusive_policy": "ABSTAIN_ALL",
+    "first_vote_scope": "MOTION",
+    "onsite_time_default": "ONSITE_VOTE_START",
+    "partial_missing_as": "ABSTAIN",
+    "cumulative_base": "PRESENT_SHARES",
+    "cumulative_overflow": "INVALID_GROUP",
+    "cumulative_too_many_candidates": "INVALID_GROUP",
+    "nominee_sum_rule": "EQUAL_DECLARED",
+    "sm_threshold": "GE_5_OR_INSIDER",
+    "seg_bounds": "LOWER_INCLUDED",
+    "prevote": "OFF",
 }
 
 
@@ -35,6 +45,8 @@ class Recount:
         self.onsite_start = facts["onsite_vote_start"]
         self.price = Fraction(facts["closing_price"])
         self.policies = POLICIES | scenario.get("policies", {})
+        opening = "09:15:00.000" if self.policies["prevote"] == "OFF" else "00:00:00.000"
+        self.opening = opening
         self.motions = {motion["number"]: motion for motion in scenario["motions"]}
         self.shares = defaultdict(int)  # (holder, class)
         self.owner = {}
@@ -76,7 +88,13 @@ class Recount:
         return holder in self.motions[number].get("recused", [])
 
     def time_of(self, vote):
-        return vote.get("at") or self.onsite_start
+        if "at" in vote:
+            return vote["at"]
+        return {
+            "ONSITE_VOTE_START": self.onsite_start,
+            "POLLS_OPEN": "09:15:00.000" if self.policies["prevote"] == "OFF" else "",
+            "POLLS_CLOSE": "15:00:00.000",
+        }[self.policies["onsite_time_default"]]
 
     # --- judging votes
 
@@ -102,7 +120,7 @@ class Recount:
             found.append(("NOT_A_NOMINEE", None))
         if is_nominee and declared > shares:
             found.append(("OVER_HOLDING", None))
-        if is_nominee and any(sum(said[n].values()) != declared for n in split):
+        if is_nominee and any(self.splits_wrongly(said[n], declared) for n in split):
             found.append(("SUM_MISMATCH", None))
         for number, choice in said.items():
             motion = self.motions[number]
@@ -113,6 +131,7 @@ class Recount:
                 found.append(("OVER_LIMIT", number))
             elif (
                 not is_nominee
+                and self.policies["cumulative_too_many_candidates"] != "AS_CAST"
                 and len(motion["candidates"]) > motion["seats"]
                 and len(choice) > motion["seats"]
             ):
@@ -127,6 +146,11 @@ class Recount:
                 found.append(("EXCLUSIVE", None))
         return found
 
+    def splits_wrongly(self, split, declared):
+        if self.policies["nominee_sum_rule"] == "AT_MOST_DECLARED":
+            return sum(split.values()) > declared
+        return sum(split.values()) != declared
+
     def take(self, vote):
         holder, share_class = vote["holder"], vote.get("class", self.classes[0])
         refusal = self.refusal(vote, holder, share_class)
@@ -137,7 +161,7 @@ class Recount:
         self.store(vote, holder, share_class, {})
 
     def refusal(self, vote, holder, share_class):
-        if vote["at"] < "09:15:00.000":
+        if vote["at"] < self.opening:
             return "TOO_EARLY"
         if vote["at"] > "15:00:00.000":
             return "TOO_LATE"
@@ -217,7 +241,12 @@ class Recount:
 
     def store(self, vote, holder, share_class, invalid):
         for number, choice in self.said(vote).items():
-            is_invalid = number in invalid
+            policy = {
+                "OVER_LIMIT": "cumulative_overflow",
+                "TOO_MANY_CANDIDATES": "cumulative_too_many_candidates",
+            }.get(invalid.get(number))
+            abstains = policy and self.policies[policy] == "ABSTAIN"
+            is_invalid = bool(policy) and not abstains
             if is_invalid and not self.policies["invalid_occupies_slot"]:
                 continue
             self.stored.append(
@@ -227,7 +256,7 @@ class Recount:
                     "holder": holder,
                     "class": share_class,
                     "motion": number,
-                    "choice": choice,
+                    "choice": {} if abstains else choice,
                     "is_valid": not is_invalid,
                     "declared": vote.get("declared"),
                 }
@@ -238,9 +267,14 @@ class Recount:
     def sort_out(self):
         self.places, self.superseded = {}, []
         agenda = list(self.motions)
+        first_votes = {}  # (holder, class) -> number and time of the first vote that says something
+        for part in sorted(self.stored, key=lambda p: p["order"]):
+            first_votes.setdefault((part["holder"], part["class"]), part["order"])
         for part in sorted(self.stored, key=lambda p: (p["order"], agenda.index(p["motion"]))):
             key = part["holder"], part["class"], part["motion"]
-            if key in self.places:
+            is_late = part["order"] != first_votes[key[:2]]
+            is_whole = self.policies["first_vote_scope"] == "BALLOT"
+            if key in self.places or (is_whole and is_late):
                 self.superseded.append({"seq": part["seq"], "motion": part["motion"]})
             else:
                 self.places[key] = part
@@ -323,6 +357,8 @@ class Recount:
             if not holders_of(holder, share_class):
                 continue
             part = self.places.get((holder, share_class, motion["number"]))
+            if self.leaves_the_base(motion, holder, share_class, part):
+                continue
             multiple = self.multiple(motion, share_class)
             choice = part["choice"] if part and part["is_valid"] else "abstain"
             if isinstance(choice, dict):
@@ -334,6 +370,16 @@ class Recount:
             tally[1] += against * multiple
             tally[2] += (shares - in_favour - against) * multiple
         return tuple(tally)
+
+    def leaves_the_base(self, motion, holder, share_class, part):
+        """By policies, who has no valid vote here: of an election all of them, of a plain motion
+        those who were not admitted to the hall."""
+        if part and part["is_valid"]:
+            return False
+        if motion["kind"] == "cumulative":
+            return self.policies["cumulative_base"] == "VOTED_SHARES"
+        is_admitted = (holder, share_class) in self.admitted
+        return self.policies["partial_missing_as"] == "ABSENT" and not is_admitted
 
     def figures(self, counts):
         total = sum(counts)
@@ -359,24 +405,34 @@ class Recount:
     def ordinary_shares(self, holder):
         return sum(self.shares[holder, c] for c in ORDINARY)
 
-    def is_large(self, shares, percent):
+    def is_large(self, shares, percent, is_included):
         capital = sum(self.capital.get(c, 0) for c in ORDINARY)
-        return 100 * shares >= percent * capital
+        if is_included:
+            return 100 * shares >= percent * capital
+        return 100 * shares > percent * capital
 
     def is_minority(self, holder, share_class):
-        if share_class not in ORDINARY or holder in self.scenario["insiders"]:
+        policy = self.policies["sm_threshold"]
+        if share_class not in ORDINARY:
+            return False
+        if holder in self.scenario["insiders"] and policy != "GE_5":
             return False
         groups = [g for g in self.scenario["concert_groups"] if holder in g]
         sums = [sum(self.ordinary_shares(h) for h in set(g)) for g in groups]
-        return not any(self.is_large(s, 5) for s in [self.ordinary_shares(holder), *sums])
+        is_included = policy != "GT_5_OR_INSIDER"
+        return not any(
+            self.is_large(s, 5, is_included) for s in [self.ordinary_shares(holder), *sums]
+        )
 
     def segment(self, holder):
         shares = self.ordinary_shares(holder)
-        if self.is_large(shares, 5):
+        is_included = self.policies["seg_bounds"] == "LOWER_INCLUDED"
+        if self.is_large(shares, 5, is_included):
             return {"ge5"}
-        if self.is_large(shares, 1):
+        if self.is_large(shares, 1, is_included):
             return {"1to5"}
-        is_small = self.shares[holder, "A"] * self.price < 500_000
+        value = self.shares[holder, "A"] * self.price
+        is_small = value < 500_000 if is_included else value <= 500_000
         return {"lt1", "lt1_small" if is_small else "lt1_large"}
 
     def result(self):

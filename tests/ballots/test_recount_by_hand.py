@@ -36,7 +36,7 @@ def scenarios(draw):
             "title": "2025年年度股东会",
             "date": "2026-06-26",
             "record_date": "2026-06-23",
-            "voteless_shares": {},
+            "voteless_shares": {classes[0]: unit},
             "capital": {c: max(capital[c], _sum(register, c)) for c in classes},
             "closing_price": choose(["10.00", "0.37", "49999.99"]),
             "votes_per_share": {"SVR": 10} if "SVR" in classes else {},
@@ -48,6 +48,16 @@ def scenarios(draw):
             "invalid_occupies_slot": draw(st.booleans()),
             "pct_policy": choose(["SSE_TRUNC_RESIDUAL", "HALF_UP"]),
             "exclusive_policy": choose(["ABSTAIN_ALL", "INVALID_ALL", "FIRST_AGREE", "AS_CAST"]),
+            "first_vote_scope": choose(["MOTION", "MOTION", "BALLOT"]),
+            "onsite_time_default": choose(["ONSITE_VOTE_START", "POLLS_OPEN", "POLLS_CLOSE"]),
+            "partial_missing_as": choose(["ABSTAIN", "ABSENT"]),
+            "cumulative_base": choose(["PRESENT_SHARES", "VOTED_SHARES"]),
+            "cumulative_overflow": choose(["INVALID_GROUP", "ABSTAIN"]),
+            "cumulative_too_many_candidates": choose(["INVALID_GROUP", "ABSTAIN", "AS_CAST"]),
+            "nominee_sum_rule": choose(["EQUAL_DECLARED", "AT_MOST_DECLARED"]),
+            "sm_threshold": choose(["GE_5_OR_INSIDER", "GT_5_OR_INSIDER", "GE_5"]),
+            "seg_bounds": choose(["LOWER_INCLUDED", "UPPER_INCLUDED"]),
+            "prevote": choose(["OFF", "OFF", "ON"]),
         },
         "motions": motions,
         "register": register,
@@ -126,6 +136,7 @@ def _motions(draw, chance, classes, holders):
         motions.append(
             common
             | {
+                "number": f"{group}.{draw(st.sampled_from([0, 0, 1])):02d}",
                 "kind": "plain",
                 "resolution": "special" if is_special else "ordinary",
                 "dividend": chance(2),
@@ -203,6 +214,8 @@ def _split(draw, chance, declared):
     split = {"for": in_favour, "against": against, "abstain": declared - in_favour - against}
     if chance(10):
         split["abstain"] += 1
+    elif chance(6) and split["abstain"]:
+        split["abstain"] -= 1
     return split
 
 

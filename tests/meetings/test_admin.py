@@ -9,7 +9,16 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
-from meetings.models import Candidate, Document, Holder, Issuer, Meeting, Motion, Register
+from meetings.models import (
+    POLICIES,
+    Candidate,
+    Document,
+    Holder,
+    Issuer,
+    Meeting,
+    Motion,
+    Register,
+)
 from meetings.register.receiving import load_next
 from tests.factories import make_issuer, make_meeting, make_operator, make_secretary
 
@@ -57,10 +66,7 @@ def meeting_form(issuer, **changes):
         "polls_open_at_1": f"{now - timedelta(hours=1):%H:%M:%S}",
         "polls_close_at_0": f"{now + timedelta(hours=1):%Y-%m-%d}",
         "polls_close_at_1": f"{now + timedelta(hours=1):%H:%M:%S}",
-        "ordinary_threshold": "GT_HALF",
-        "election_threshold": "GT_HALF",
-        "pct_policy": "SSE_TRUNC_RESIDUAL",
-        "exclusive_policy": "ABSTAIN_ALL",
+        **{name: Meeting._meta.get_field(name).default for name in POLICIES},
         "onsite_vote_start": "14:00",
         "share_classes-TOTAL_FORMS": "1",
         "share_classes-INITIAL_FORMS": "0",

@@ -309,7 +309,7 @@ def _policies(given: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in given.items():
         if name not in POLICIES:
             raise Unsupported(f"policy {name}; there are {', '.join(POLICIES)}")
-        choices = [choice for choice, _label in Meeting._meta.get_field(name).choices or ()]
+        choices = [choice for choice, _label in POLICIES[name].choices or ()]
         if {"ON", "OFF"} == set(choices) and isinstance(value, bool):
             value = "ON" if value else "OFF"  # noqa: PLW2901
         if choices:

@@ -154,7 +154,7 @@ class Policies(models.Model):
         abstract = True
 
 
-POLICIES = tuple(field.name for field in Policies._meta.local_fields)
+POLICIES = {field.name: field for field in Policies._meta.local_fields}
 
 
 def policy_constraints() -> list[models.CheckConstraint]:
@@ -165,6 +165,6 @@ def policy_constraints() -> list[models.CheckConstraint]:
             " ".join(value for value, _label in field.choices),
             name=f"meeting_{field.name}_known",
         )
-        for field in Policies._meta.local_fields
+        for field in POLICIES.values()
         if field.choices
     ]

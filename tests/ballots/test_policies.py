@@ -19,10 +19,9 @@ from tests.ballots.test_results import vote
 from tests.factories import make_meeting, make_operator, make_secretary
 
 pytestmark = pytest.mark.django_db
-FIELDS = {name: Meeting._meta.get_field(name) for name in POLICIES}
 VALUES = [
     (name, value)
-    for name, field in FIELDS.items()
+    for name, field in POLICIES.items()
     for value, _label in field.choices or [(True, ""), (False, "")]
 ]
 
@@ -126,7 +125,7 @@ def test_prevote_is_off_or_on(given, value):
 @pytest.mark.parametrize(("name", "value"), VALUES)
 def test_no_policy_changes_once_the_motions_are_confirmed(name, value):
     changed = Meeting.objects.filter(pk=make_meeting(state="MOTIONS_CONFIRMED").pk)
-    usual = FIELDS[name].default
+    usual = POLICIES[name].default
 
     if value == usual:
         changed.update(**{name: value, "title": "改名"})  # nothing of it is new
@@ -151,7 +150,7 @@ def test_operators_choose_every_policy_on_the_page_of_the_meeting(client):
 
     page = client.get(reverse("admin:meetings_meeting_add")).text
 
-    for name, field in FIELDS.items():
+    for name, field in POLICIES.items():
         assert f'name="{name}"' in page
         assert all(f'value="{value}"' in page for value, _label in field.choices or ())
 
@@ -167,7 +166,7 @@ def test_the_announcement_says_every_policy_in_words():
     tables = announcement.tables(agenda, tally.content)
 
     rows = dict(next(t.rows for t in tables if t.title.endswith("关于议案表决的有关情况说明")))
-    for name, field in FIELDS.items():
+    for name, field in POLICIES.items():
         labels = dict(field.choices or {True: "是", False: "否"})
         assert rows[str(field.verbose_name)] == str(labels[agenda.policies[name]])
 

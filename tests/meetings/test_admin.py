@@ -66,7 +66,7 @@ def meeting_form(issuer, **changes):
         "polls_open_at_1": f"{now - timedelta(hours=1):%H:%M:%S}",
         "polls_close_at_0": f"{now + timedelta(hours=1):%Y-%m-%d}",
         "polls_close_at_1": f"{now + timedelta(hours=1):%H:%M:%S}",
-        **{name: Meeting._meta.get_field(name).default for name in POLICIES},
+        **{name: field.default for name, field in POLICIES.items()},
         "onsite_vote_start": "14:00",
         "share_classes-TOTAL_FORMS": "1",
         "share_classes-INITIAL_FORMS": "0",

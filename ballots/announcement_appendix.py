@@ -7,24 +7,26 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ballots.announcement_tables import Table
+from ballots.announcement_form import Row, Table
 from ballots.models import Channel
+from meetings.models import Meeting
 from voting_portal.common import ids
 
 
 def appendix(content: dict[str, Any]) -> Iterator[Table]:
-    """The exception lists: superseded, excluded and invalid votes, and the files taken in."""
+    """How was counted; superseded, excluded and invalid votes; and the files taken in."""
+    yield Table(_("计票规则"), tuple(_rules(content["policies"])))
     channels = channel_names()
     yield Table(
         _("重复表决(以第一次为准,未计入)"),
-        (_("渠道"), _("受理序号"), _("议案序号")),
-        tuple((channels[s["channel"]], s["seq"], s["motion"]) for s in content["superseded"]),
+        columns=(_("渠道"), _("受理序号"), _("议案序号")),
+        rows=tuple((channels[s["channel"]], s["seq"], s["motion"]) for s in content["superseded"]),
     )
     reasons = {"RECUSED": _("回避表决"), "VOTELESS": _("无表决权")}
     yield Table(
         _("剔除的表决"),
-        (_("议案序号"), _("股东名册序号"), _("表决权数量"), _("原因")),
-        tuple(
+        columns=(_("议案序号"), _("股东名册序号"), _("表决权数量"), _("原因")),
+        rows=tuple(
             (number, ids.index_of(out["holder"]), out["votes"], reasons[out["reason"]])
             for number, motion in content["motions"].items()
             for out in motion["excluded"]
@@ -32,8 +34,8 @@ def appendix(content: dict[str, Any]) -> Iterator[Table]:
     )
     yield Table(
         _("无效的选举票"),
-        (_("议案序号"), _("渠道"), _("受理序号"), _("原因")),
-        tuple(
+        columns=(_("议案序号"), _("渠道"), _("受理序号"), _("原因")),
+        rows=tuple(
             (number, channels[invalid["channel"]], invalid["seq"], flag_name(invalid["reason"]))
             for number, motion in content["motions"].items()
             for invalid in motion.get("invalid_ballots", ())
@@ -41,8 +43,8 @@ def appendix(content: dict[str, Any]) -> Iterator[Table]:
     )
     yield Table(
         _("导入的其他渠道投票"),
-        (_("渠道"), _("文件"), "SHA-256", _("表决票数"), _("有标记"), _("标记")),
-        tuple(
+        columns=(_("渠道"), _("文件"), "SHA-256", _("表决票数"), _("有标记"), _("标记")),
+        rows=tuple(
             (
                 channels[file["channel"]],
                 file["file_name"],
@@ -54,6 +56,16 @@ def appendix(content: dict[str, Any]) -> Iterator[Table]:
             for file in content.get("imports", ())
         ),
     )
+
+
+def _rules(policies: dict[str, Any]) -> Iterator[Row]:
+    for name, value in policies.items():
+        field = Meeting._meta.get_field(name)
+        label = str(field.verbose_name)  # type: ignore[union-attr]
+        words = {True: _("是"), False: _("否"), None: ""}
+        choices = dict(getattr(field, "choices", None) or ())
+        if text := str(choices.get(value, words.get(value, value))):
+            yield label, text
 
 
 def channel_names() -> dict[str, str]:

@@ -14,8 +14,8 @@ from docx.oxml.ns import qn
 from docx.shared import Pt
 from docx.table import _Cell, _Row
 
-from ballots.announcement import tables, title_of
-from ballots.announcement_tables import Cell, Table
+from ballots.announcement import sections, title_of
+from ballots.announcement_form import Cell, Table
 from meetings.agenda import Agenda
 
 FONT = "宋体"
@@ -29,9 +29,15 @@ def as_docx(agenda: Agenda, content: dict[str, Any]) -> bytes:
     paper.core_properties.author = agenda.issuer_name
     paper.core_properties.comments = ""
     paper.add_heading(title_of(agenda), level=1)
-    for table in tables(agenda, content):
-        paper.add_heading(table.title, level=2)
-        _add(paper, table)
+    for section in sections(agenda, content):
+        if section.part:
+            paper.add_heading(section.part, level=2)
+        paper.add_heading(section.title, level=3)
+        for table in section.tables:
+            for text in filter(None, (table.title, *table.lines)):
+                paper.add_paragraph(text)
+            if table.rows:
+                _add(paper, table)
     target = io.BytesIO()
     paper.save(target)
     return target.getvalue()
@@ -41,7 +47,7 @@ def _set_up(paper: Paper) -> None:
     section = paper.sections[0]
     section.orientation = WD_ORIENT.LANDSCAPE
     section.page_width, section.page_height = section.page_height, section.page_width
-    for name in ("Normal", "Heading 1", "Heading 2"):
+    for name in ("Normal", "Heading 1", "Heading 2", "Heading 3"):
         font = paper.styles[name].font
         font.name = FONT
         # Word keeps a font of its own for Chinese characters.
@@ -50,15 +56,19 @@ def _set_up(paper: Paper) -> None:
 
 
 def _add(paper: Paper, table: Table) -> None:
-    drawn = paper.add_table(rows=len(table.rows) + 1, cols=len(table.columns), style="Table Grid")
-    lines = iter(drawn.rows)
-    head = next(lines)
-    _repeat_on_every_page(head)
-    for cell, name in zip(head.cells, table.columns, strict=True):
-        _write(cell, name, is_bold=True)
-    for line, row in zip(lines, table.rows, strict=True):
+    lines = [*table.head, *table.rows]
+    drawn = paper.add_table(rows=len(lines), cols=table.width, style="Table Grid")
+    for place, (line, row) in enumerate(zip(drawn.rows, lines, strict=True)):
+        is_head = place < len(table.head)
+        if is_head:
+            _repeat_on_every_page(line)
         for cell, value in zip(line.cells, row, strict=True):
-            _write(cell, value)
+            _write(cell, value, is_bold=is_head)
+    for top, left, bottom, right in table.spans:
+        name = table.head[top][left]
+        one = drawn.cell(top, left).merge(drawn.cell(bottom, right))
+        one.text = ""
+        _write(one, name, is_bold=True)
 
 
 def _write(cell: _Cell, value: Cell, *, is_bold: bool = False) -> None:

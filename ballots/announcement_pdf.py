@@ -27,8 +27,8 @@ from reportlab.platypus import (
 )
 from reportlab.platypus import Table as Grid
 
-from ballots.announcement import tables, title_of
-from ballots.announcement_tables import Cell, Table
+from ballots.announcement import sections, title_of
+from ballots.announcement_form import Cell, Table
 from ballots.models import Tally
 from meetings.agenda import Agenda
 
@@ -41,16 +41,14 @@ FOOT_LENGTH = 80  # characters; a longer reason stands whole on the first page
 TEXT = ParagraphStyle("text", fontName=FONT, fontSize=8, leading=11, wordWrap="CJK")
 NUMBER = ParagraphStyle("number", TEXT, alignment=TA_RIGHT)
 HEADING = ParagraphStyle("heading", TEXT, fontSize=11, leading=16, spaceBefore=10, spaceAfter=4)
+TABLE_TITLE = ParagraphStyle("table title", TEXT, spaceBefore=4, spaceAfter=2)
 TITLE = ParagraphStyle("title", TEXT, fontSize=14, leading=20, spaceAfter=4)
-LINES = TableStyle(
-    [
-        ("GRID", (0, 0), (-1, -1), 0.4, colors.black),
-        ("BACKGROUND", (0, 0), (-1, 0), colors.HexColor("#EEF2F7")),
-        ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
-        ("LEFTPADDING", (0, 0), (-1, -1), 3),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 3),
-    ]
-)
+LINES = [
+    ("GRID", (0, 0), (-1, -1), 0.4, colors.black),
+    ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+    ("LEFTPADDING", (0, 0), (-1, -1), 3),
+    ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+]
 
 pdfmetrics.registerFont(UnicodeCIDFont(FONT))
 
@@ -76,8 +74,13 @@ def as_pdf(agenda: Agenda, tally: Tally) -> bytes:
         words = {"version": tally.version, "reason": tally.reason}
         told += _("第%(version)s版,更正原因:%(reason)s") % words
     story: list[Flowable] = [_text(title_of(agenda), TITLE), _text(told, TEXT)]
-    for table in tables(agenda, tally.content):
-        story += [_text(table.title, HEADING), _drawn(table)]
+    for section in sections(agenda, tally.content):
+        story += [_text(text, HEADING) for text in (section.part, section.title) if text]
+        for table in section.tables:
+            texts = filter(None, (table.title, *table.lines))
+            story += [_text(text, TABLE_TITLE) for text in texts]
+            if table.rows:
+                story.append(_drawn(table))
     story.append(_signatures())
     foot = f"{title_of(agenda)}  {told}"[:FOOT_LENGTH]
 
@@ -115,17 +118,22 @@ class _NumberedCanvas(Canvas):  # type: ignore[misc]
 
 
 def _drawn(table: Table) -> LongTable:
-    rows = [[_text(name, TEXT) for name in table.columns]]
+    rows = [[_text(name, TEXT) for name in line] for line in table.head]
     rows += [[_cell(cell) for cell in row] for row in table.rows]
-    drawn = LongTable(rows, colWidths=_widths(table), repeatRows=1)
-    drawn.setStyle(LINES)
+    style: list[tuple[Any, ...]] = [
+        ("SPAN", (left, top), (right, bottom)) for top, left, bottom, right in table.spans
+    ]
+    if table.head:
+        style.append(("BACKGROUND", (0, 0), (-1, len(table.head) - 1), colors.HexColor("#EEF2F7")))
+    drawn = LongTable(rows, colWidths=_widths(table), repeatRows=len(table.head))
+    drawn.setStyle(TableStyle([*LINES, *style]))
     return drawn
 
 
 def _widths(table: Table) -> list[float]:
     longest = [
-        max(_length(row[column]) for row in (table.columns, *table.rows))
-        for column in range(len(table.columns))
+        max(_length(row[column]) for row in (*table.head, *table.rows))
+        for column in range(table.width)
     ]
     weights = [min(WIDEST, max(NARROWEST, length)) for length in longest]
     return [WIDTH * weight / sum(weights) for weight in weights]

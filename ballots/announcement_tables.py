@@ -1,53 +1,81 @@
 """What the announcement's tables say (决议公告各表), with the headings that the exchange fixes.
 
 They differ for the main board, for a company with B shares, and for STAR (科创板), where votes are
-not the same as shares.
+not the same as shares. The form's punctuation is kept, and its numbers: sections without content
+are left out and the others numbered through.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ballots.results import SEGMENTS
+from ballots import percentages
+from ballots.announcement_form import Row, Section, Table
+from ballots.effective import ORDINARY_CLASSES
 from meetings.agenda import Agenda, MotionPaper
-from meetings.models import Meeting, ShareClass
+from meetings.models import ShareClass
 
-Cell = str | int
-Row = tuple[Cell, ...]
 STAR_CODES = ("688", "689")
 NAMES = ("for", "for_pct", "against", "against_pct", "abstain", "abstain_pct")
+NUMERALS = "一二三四五"
 
 
-@dataclass(frozen=True)
-class Table:
-    """A heading, the names of the columns, and rows of as many cells."""
+def announcement_sections(agenda: Agenda, content: dict[str, Any]) -> Iterator[Section]:
+    """重要内容提示, who came, and what became of the motions; empty sections left out."""
+    yield _at_a_glance(agenda, content)
+    yield attendance(agenda, content)
+    found = (
+        (_("非累积投票议案"), plain(agenda, content)),
+        (_("累积投票议案表决情况"), elections(agenda, content)),
+        (_("现金分红分段表决情况"), segments(agenda, content)),
+        (_minority_title(agenda), minority(agenda, content)),
+        (_("关于议案表决的有关情况说明"), explanations(agenda, content)),
+    )
+    whole = [(title, tables) for title, tables in found if any(table.rows for table in tables)]
+    for place, (title, tables) in enumerate(whole):
+        part = "" if place else _("二、 议案审议情况")
+        yield Section(f"({NUMERALS[place]}) {title}", tuple(tables), part)
 
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+
+def _at_a_glance(agenda: Agenda, content: dict[str, Any]) -> Section:
+    asked = _("本次会议是否有被否决议案") if is_star(agenda) else _("本次会议是否有否决议案")
+    is_any = any(m.get("outcome") == "rejected" for m in content["motions"].values())
+    answer = _("有") if is_any else _("无")
+    return Section(_("重要内容提示"), (Table("", lines=(f"{asked}:{answer}",)),))
 
 
-def attendance(agenda: Agenda, content: dict[str, Any]) -> Table:
-    """Who came, with how much, of how much: the lines of the three headings, by class below."""
+def attendance(agenda: Agenda, content: dict[str, Any]) -> Section:
+    """Who came, with how much, of how much; the lines of a class are parts of the line above."""
     figures = content["attendance"]
-    lines = _attendance_lines(agenda)
+    base = sum(
+        (c.capital - c.voteless_shares) * c.votes_per_share
+        for c in agenda.share_classes
+        if c.code in ORDINARY_CLASSES
+    )
     rows: list[Row] = []
-    for name, (whole, by_class) in lines.items():
+    for name, (whole, by_class) in _attendance_lines(agenda).items():
         rows.append((whole, figures[name]))
-        rows += [
-            (label, figures["classes"][code][name])
-            for code, label in by_class.items()
-            if code in figures["classes"]
-        ]
+        for code, label in by_class.items():
+            of_class = figures["classes"].get(code)
+            if of_class and name == "ratio":
+                policy = agenda.policies["pct_policy"]
+                rows.append((label, percentages.ratio(of_class["votes"], base, policy)))
+            elif of_class:
+                rows.append((label, of_class[name]))
     if preferred := figures["classes"].get(ShareClass.Code.PREF):
         rows.append((_("出席会议的优先股股东人数"), preferred["holders"]))
         rows.append((_("出席会议的优先股股东所持有表决权数量"), preferred["votes"]))
         rows.append((_("占优先股表决权总数的比例(%)"), preferred["ratio"]))
-    return Table(_("出席情况"), (_("项目"), _("数值")), tuple(rows))
+    title = _("(三) 出席会议的普通股股东和恢复表决权的优先股股东及其持有股份情况")
+    if is_star(agenda):
+        title = _(
+            "(三) 出席会议的普通股股东、特别表决权股东、恢复表决权的优先股股东"
+            "及其持有表决权数量的情况"
+        )
+    return Section(title, (Table("", tuple(rows)),))
 
 
 def _attendance_lines(agenda: Agenda) -> dict[str, tuple[str, dict[str, str]]]:
@@ -100,37 +128,41 @@ def _attendance_lines(agenda: Agenda) -> dict[str, tuple[str, dict[str, str]]]:
     }
 
 
-def plain(agenda: Agenda, content: dict[str, Any]) -> Table:
-    """Motions for, against, abstain: a line a class, and 普通股合计 where there are several."""
-    rows: list[Row] = []
-    for motion, result in _motions(agenda, content, is_cumulative=False):
-        kind = _("特别决议") if motion.is_special else _("普通决议")
-        outcome = outcome_name(result["outcome"])
-        by_class = result["classes"]
-        ordinary = [code for code in by_class if code != ShareClass.Code.PREF]
-        lines = [(class_name(agenda, code), by_class[code]) for code in ordinary]
-        if len(ordinary) > 1:
-            lines.append((_("普通股合计"), result["total"]))
-        if ShareClass.Code.PREF in by_class:
-            lines.append((_("优先股"), by_class[ShareClass.Code.PREF]))
-        rows += [
-            (motion.number, motion.title, kind, name, *_opinions(figures), outcome)
-            for name, figures in lines
-        ]
-    columns = (_("议案序号"), _("议案名称"), _("决议类型"), _("股东类型"), *_opinion_columns())
-    return Table(_("非累积投票议案"), (*columns, _("审议结果")), tuple(rows))
+def plain(agenda: Agenda, content: dict[str, Any]) -> list[Table]:
+    """A table a motion: a line a class, and 普通股合计 where there are several."""
+    tables = []
+    for motion in agenda.motions:
+        if motion.is_heading:
+            tables.append(Table(f"{_printed(motion)}、 {motion.title}"))
+        elif not motion.is_cumulative:
+            tables.append(_plain(agenda, motion, content["motions"][motion.number]))
+    return tables
 
 
-def elections(agenda: Agenda, content: dict[str, Any]) -> Table:
-    rows: list[Row] = []
-    for motion, result in _motions(agenda, content, is_cumulative=True):
-        for candidate in motion.candidates:
-            figures = result["candidates"][candidate.number]
-            elected = _("是") if figures["elected"] else _("否")
-            if figures["tie"]:
-                elected = _("票数相等,待再次选举")
-            name = f"{motion.title} {candidate.name}"
-            rows.append((candidate.number, name, figures["votes"], figures["ratio"], elected))
+def _plain(agenda: Agenda, motion: MotionPaper, result: dict[str, Any]) -> Table:
+    by_class = result["classes"]
+    ordinary = [code for code in by_class if code != ShareClass.Code.PREF]
+    lines = [(class_name(agenda, code), by_class[code]) for code in ordinary]
+    if len(ordinary) > 1:
+        lines.append((_("普通股合计:"), result["total"]))
+    if ShareClass.Code.PREF in by_class:
+        lines.append((_("优先股"), by_class[ShareClass.Code.PREF]))
+    return Table(
+        _("%(number)s、 议案名称:%(title)s") % {"number": _printed(motion), "title": motion.title},
+        tuple((name, *_opinions(figures)) for name, figures in lines),
+        ("", *_opinion_columns()),
+        ((_("股东类型"), 1), *_opinion_groups()),
+        (_("审议结果:%s") % outcome_name(result["outcome"]), _("表决情况:")),
+        motion.number,
+    )
+
+
+def _printed(motion: MotionPaper) -> str:
+    """A motion's number as the form has it: 1, but 2.01."""
+    return motion.number.removesuffix(".00")
+
+
+def elections(agenda: Agenda, content: dict[str, Any]) -> list[Table]:
     columns = (
         _("议案序号"),
         _("议案名称"),
@@ -138,10 +170,24 @@ def elections(agenda: Agenda, content: dict[str, Any]) -> Table:
         _("得票数占出席会议有效表决权的比例(%)"),
         _("是否当选"),
     )
-    return Table(_("累积投票议案表决情况"), columns, tuple(rows))
+    tables = []
+    for motion in agenda.motions:
+        if not motion.is_cumulative:
+            continue
+        rows: list[Row] = []
+        for candidate in motion.candidates:
+            figures = content["motions"][motion.number]["candidates"][candidate.number]
+            elected = _("是") if figures["elected"] else _("否")
+            if figures["tie"]:
+                elected = _("票数相等,待再次选举")
+            votes, ratio = figures["votes"], figures["ratio"]
+            rows.append((candidate.number, candidate.name, votes, ratio, elected))
+        title = f"{motion.number} {motion.title}"
+        tables.append(Table(title, tuple(rows), columns, motion=motion.number))
+    return tables
 
 
-def segments(agenda: Agenda, content: dict[str, Any]) -> Table:
+def segments(agenda: Agenda, content: dict[str, Any]) -> list[Table]:
     """How A shares voted on a dividend, by the size of the holding."""
     names = {
         "ge5": _("持股5%以上普通股股东"),
@@ -150,66 +196,68 @@ def segments(agenda: Agenda, content: dict[str, Any]) -> Table:
         "lt1_small": _("其中:市值50万以下普通股股东"),
         "lt1_large": _("市值50万以上普通股股东"),
     }
-    rows = tuple(
-        (motion.number, names[name], *_opinions(result["segments"][name]))
-        for motion, result in _motions(agenda, content, is_cumulative=False)
+    return [
+        Table(
+            f"{_printed(motion)}、 {motion.title}",
+            tuple((label, *_opinions(result["segments"][name])) for name, label in names.items()),
+            ("", *_opinion_columns()),
+            (("", 1), *_opinion_groups()),
+        )
+        for motion, result in _results(agenda, content)
         if "segments" in result
-        for name in SEGMENTS
-    )
-    columns = (_("议案序号"), _("股东分段"), *_opinion_columns())
-    return Table(_("现金分红分段表决情况"), columns, rows)
+    ]
 
 
-def minority(agenda: Agenda, content: dict[str, Any]) -> Table:
+def _minority_title(agenda: Agenda) -> str:
+    if is_star(agenda):
+        return _("涉及重大事项,应说明5%以下股东的表决情况")
+    return _("涉及重大事项,5%以下股东的表决情况")
+
+
+def minority(agenda: Agenda, content: dict[str, Any]) -> list[Table]:
     """Holders below 5 %, without insiders; of a candidate the votes stand under 同意."""
     rows: list[Row] = []
-    for motion in agenda.motions:
-        result = content["motions"].get(motion.number, {})
+    for motion, result in _results(agenda, content):
         if "minority" not in result:
             continue
         if not motion.is_cumulative:
-            rows.append((motion.number, motion.title, *_opinions(result["minority"])))
+            rows.append((_printed(motion), motion.title, *_opinions(result["minority"])))
             continue
         for candidate in motion.candidates:
             figures = result["minority"]["candidates"][candidate.number]
-            name = f"{motion.title} {candidate.name}"
-            rows.append(
-                (candidate.number, name, figures["votes"], figures["ratio"], "", "", "", "")
-            )
-    title = _("涉及重大事项,5%以下股东的表决情况")
-    if is_star(agenda):
-        title = _("涉及重大事项,应说明5%以下股东的表决情况")
-    return Table(title, (_("议案序号"), _("议案名称"), *_opinion_columns()), tuple(rows))
+            votes, ratio = figures["votes"], figures["ratio"]
+            rows.append((candidate.number, candidate.name, votes, ratio, "", "", "", ""))
+    groups = ((_("议案序号"), 1), (_("议案名称"), 1), *_opinion_groups())
+    return [Table("", tuple(rows), ("", "", *_opinion_columns()), groups)]
 
 
-def explanations(agenda: Agenda, content: dict[str, Any]) -> Table:
-    """关于议案表决的有关情况说明, with the rules by which was counted."""
+def explanations(agenda: Agenda, content: dict[str, Any]) -> list[Table]:
+    """Special resolutions, counts apart, recusals, and what was not carried."""
     motions = content["motions"]
-    rejected = [number for number, m in motions.items() if m.get("outcome") == "rejected"]
-    conflicts = [number for number, m in motions.items() if m.get("outcome") == "conflict"]
-    recused = [
+    recused = (
         number
         for number, m in motions.items()
         if any(excluded["reason"] == "RECUSED" for excluded in m["excluded"])
-    ]
-    asked = _("是否有被否决议案") if is_star(agenda) else _("本次会议是否有否决议案")
+    )
+
+    def with_outcome(outcome: str) -> str:
+        return "、".join(n for n, m in motions.items() if m.get("outcome") == outcome)
+
     facts = [
-        (asked, _("有:%s") % "、".join(rejected) if rejected else _("无")),
-        (_("特别决议议案"), _listed(m.number for m in agenda.motions if m.is_special)),
+        (_("特别决议议案"), "、".join(m.number for m in agenda.motions if m.is_special)),
         (
             _("对中小投资者单独计票的议案"),
-            _listed(m.number for m in agenda.motions if m.has_minority_count),
+            "、".join(m.number for m in agenda.motions if m.has_minority_count),
         ),
-        (_("有关联股东回避而剔除表决的议案"), _listed(iter(recused))),
-        (_("同时通过、结果互相冲突的议案"), _listed(iter(conflicts))),
+        (_("有关联股东回避而剔除表决的议案"), "、".join(recused)),
+        (_("被否决的议案"), with_outcome("rejected")),
+        (_("同时通过、结果互相冲突的议案"), with_outcome("conflict")),
     ]
     facts += [
         (_("议案%s应回避表决的关联股东名称") % number, "、".join(names))
         for number, names in content["recusals"].items()
     ]
-    rows: list[Row] = [(name, text) for name, text in facts if text]
-    rows += _policies(content["policies"])
-    return Table(_("关于议案表决的有关情况说明"), (_("项目"), _("内容")), tuple(rows))
+    return [Table("", tuple((name, text) for name, text in facts if text))]
 
 
 def is_star(agenda: Agenda) -> bool:
@@ -232,42 +280,24 @@ def outcome_name(outcome: str) -> str:
     return names[outcome]
 
 
-def _policies(policies: dict[str, Any]) -> Iterator[Row]:
-    for name, value in policies.items():
-        field = Meeting._meta.get_field(name)
-        label = str(field.verbose_name)  # type: ignore[union-attr]
-        words = {True: _("是"), False: _("否"), None: ""}
-        choices = dict(getattr(field, "choices", None) or ())
-        text = str(choices.get(value, words.get(value, value)))
-        if text:
-            yield label, text
-
-
-def _motions(
-    agenda: Agenda, content: dict[str, Any], *, is_cumulative: bool
+def _results(
+    agenda: Agenda, content: dict[str, Any]
 ) -> Iterator[tuple[MotionPaper, dict[str, Any]]]:
     for motion in agenda.motions:
-        if motion.number in content["motions"] and motion.is_cumulative == is_cumulative:
+        if not motion.is_heading:
             yield motion, content["motions"][motion.number]
 
 
+def _opinion_groups() -> tuple[tuple[str, int], ...]:
+    return (_("同意"), 2), (_("反对"), 2), (_("弃权"), 2)
+
+
 def _opinion_columns() -> tuple[str, ...]:
-    return (
-        _("同意票数"),
-        _("同意比例(%)"),
-        _("反对票数"),
-        _("反对比例(%)"),
-        _("弃权票数"),
-        _("弃权比例(%)"),
-    )
+    return (_("票数"), _("比例(%)")) * 3
 
 
 def _opinions(figures: dict[str, Any]) -> Row:
     return tuple(figures[name] for name in NAMES)
-
-
-def _listed(numbers: Iterator[str]) -> str:
-    return "、".join(numbers)
 
 
 def _has(agenda: Agenda, code: str) -> bool:

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_safe
 
 from ballots import announcement
 from ballots.announcement_files import FORMS
-from ballots.charts import opinion_bar
+from ballots.charts import charts_of
 from ballots.detail import detail_lines
 from ballots.exceptions import write_exceptions
 from ballots.models import Tally
@@ -84,12 +84,8 @@ def meeting_page(request: HttpRequest, user: User, meeting: int) -> HttpResponse
     tally = visible_result(subject)
     context: dict[str, Any] = {"meeting": subject, "agenda": agenda, "tally": tally}
     if tally is not None:
-        context["tables"] = announcement.tables(agenda, tally.content)
-        context["bars"] = [
-            (motion, opinion_bar(tally.content["motions"][motion.number]["total"]))
-            for motion in agenda.motions
-            if not motion.is_cumulative and not motion.is_heading
-        ]
+        context["sections"] = announcement.sections(agenda, tally.content)
+        context["charts"] = list(charts_of(agenda, tally.content))
     return render(request, "console/meeting.html", context)
 
 

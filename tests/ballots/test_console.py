@@ -8,12 +8,12 @@ from django.utils import timezone
 
 from ballots.announcement_files import FORMS
 from ballots.casting import cast_ballot
-from ballots.charts import opinion_bar
+from ballots.charts import candidate_bars, opinion_bar
 from ballots.entitlement import read_entitlement
 from ballots.models import Tally
 from ballots.opening import recount
 from meetings import lifecycle
-from meetings.agenda import read_agenda
+from meetings.agenda import CandidatePaper, MotionPaper, read_agenda
 from meetings.models import JournalEntry, Meeting
 from tests.factories import make_holder, make_issuer, make_meeting, make_secretary
 
@@ -116,6 +116,42 @@ def test_a_download_is_a_file_and_stands_in_the_journal(client, meeting, secreta
     assert answer.content.startswith(b"\xef\xbb\xbf")
     entry = JournalEntry.objects.get(verb="result.downloaded")
     assert (entry.actor, entry.details) == (secretary.actor, {"format": "csv"})
+
+
+def test_every_motion_has_its_drawing_beside_its_table(client, meeting, secretary):
+    count(meeting)
+
+    page = client.get(page_of(meeting)).text
+
+    for drawing, title in (("opinion-bar", "2、 议案名称"), ("candidate-bars", "3.00 ")):
+        table = page.index(f"<caption>{title}")
+        assert table < page.index(f'<svg class="{drawing}"', table) < page.index("<h2>", table)
+
+
+def test_an_election_is_drawn_by_the_votes_of_each_and_says_who_is_elected():
+    motion = MotionPaper(
+        number="3.00",
+        title="选举",
+        kind="CUMULATIVE",
+        threshold="ORDINARY",
+        share_classes=frozenset("A"),
+        seats=1,
+        candidates=(CandidatePaper("3.01", "甲"), CandidatePaper("3.02", "乙")),
+        documents=(),
+    )
+    votes = {"3.01": (300, "75.0000", True), "3.02": (100, "25.0000", False)}
+    result = {
+        "candidates": {
+            number: dict(zip(("votes", "ratio", "elected"), figures, strict=True))
+            for number, figures in votes.items()
+        }
+    }
+
+    bars = candidate_bars(motion, result)
+
+    assert "<title>甲 75.0000% 当选, 乙 25.0000%</title>" in bars
+    assert 'class="opinion-for" y="19" width="600"' in bars
+    assert 'class="opinion-abstain" y="19" width="200"' in bars
 
 
 def test_a_bar_says_in_words_what_it_draws():

@@ -163,9 +163,9 @@ def test_the_announcement_says_every_policy_in_words():
     tally = open_tally(meeting.pk, by="operator:2", now=timezone.now())
 
     agenda = read_agenda(meeting.pk)
-    tables = announcement.tables(agenda, tally.content)
+    annex = announcement.sections(agenda, tally.content)[-1]
 
-    rows = dict(next(t.rows for t in tables if t.title.endswith("关于议案表决的有关情况说明")))
+    rows = dict(next(table.rows for table in annex.tables if table.title == "计票规则"))
     for name, field in POLICIES.items():
         labels = dict(field.choices or {True: "是", False: "否"})
         assert rows[str(field.verbose_name)] == str(labels[agenda.policies[name]])

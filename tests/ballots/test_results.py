@@ -239,10 +239,10 @@ def test_the_downloads_hold_the_same_figures_and_no_formulas():
     book = zipfile.ZipFile(io.BytesIO(announcement.as_xlsx(agenda, content)))
 
     rows = list(csv.reader(io.StringIO(text)))
-    assert ["1.00", '\'=HYPERLINK("http://example.com")'] in [row[:2] for row in rows]
+    assert ['1、 议案名称:=HYPERLINK("http://example.com")'] in rows
     assert any("1234" in row for row in rows)
     sheets = [book.read(name).decode() for name in book.namelist() if "sheets/sheet" in name]
-    assert len(sheets) == 4
+    assert len(sheets) == 6
     assert not any("<f>" in sheet for sheet in sheets)
     assert any("<v>1234</v>" in sheet for sheet in sheets)
 
@@ -293,22 +293,24 @@ def test_the_announcement_has_the_exchanges_tables():
 
     content = close_and_count(meeting)
 
-    tables = {t.title: t for t in announcement.tables(read_agenda(meeting.pk), content)}
-    assert list(tables)[:6] == [
-        "出席情况",
-        "非累积投票议案",
-        "累积投票议案表决情况",
-        "现金分红分段表决情况",
-        "涉及重大事项,5%以下股东的表决情况",
-        "关于议案表决的有关情况说明",
+    sections = {s.title: s.tables for s in announcement.sections(read_agenda(meeting.pk), content)}
+    assert list(sections)[2:7] == [
+        "(一) 非累积投票议案",
+        "(二) 累积投票议案表决情况",
+        "(三) 现金分红分段表决情况",
+        "(四) 涉及重大事项,5%以下股东的表决情况",
+        "(五) 关于议案表决的有关情况说明",
     ]
-    assert ("其中:A股股东人数", 1) in tables["出席情况"].rows
-    names = [row[3] for row in tables["非累积投票议案"].rows if row[0] == "1.00"]
-    assert names == ["A股", "B股", "普通股合计"]
-    small = tables["现金分红分段表决情况"].rows[3]
-    assert small[:4] == ("1.00", "其中:市值50万以下普通股股东", 1_000, "100.0000")
-    policies = dict(tables["关于议案表决的有关情况说明"].rows)
-    assert policies["累积投票当选标准"] == "超过出席股份的二分之一"
+    names = [row[0] for row in sections["(一) 非累积投票议案"][0].rows]
+    assert names == ["A股", "B股", "普通股合计:"]
+    small = sections["(三) 现金分红分段表决情况"][0].rows[3]
+    assert small[:3] == ("其中:市值50万以下普通股股东", 1_000, "100.0000")
+    assert [row[0] for row in sections["(四) 涉及重大事项,5%以下股东的表决情况"][0].rows] == [
+        "1",
+        "3.01",
+        "3.02",
+        "3.03",
+    ]
 
 
 def test_the_announcement_names_who_had_to_recuse_itself_voted_or_not():
@@ -326,8 +328,8 @@ def test_the_announcement_names_who_had_to_recuse_itself_voted_or_not():
 
     content = close_and_count(meeting)
 
-    tables = {t.title: t for t in announcement.tables(read_agenda(meeting.pk), content)}
-    facts = dict(tables["关于议案表决的有关情况说明"].rows)
+    sections = {s.title: s.tables for s in announcement.sections(read_agenda(meeting.pk), content)}
+    facts = dict(sections["(三) 关于议案表决的有关情况说明"][0].rows)
     assert facts["议案2.00应回避表决的关联股东名称"] == "关联股东甲、关联股东乙"
     assert facts["有关联股东回避而剔除表决的议案"] == "2.00"
     assert not any(name.startswith("议案1.00") for name in facts)
@@ -344,7 +346,7 @@ def test_a_star_company_counts_votes_not_shares():
     content = close_and_count(meeting)
 
     agenda = read_agenda(meeting.pk)
-    attendance = dict(announcement.tables(agenda, content)[0].rows)
+    attendance = dict(announcement.sections(agenda, content)[1].tables[0].rows)
     assert attendance["2、出席会议的股东所持有的表决权数量"] == 2_000
     assert attendance["特别表决权股东所持有表决权数量"] == 1_000
     assert content["motions"]["1.00"]["total"]["for"] == 2_000

@@ -5,19 +5,37 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from ballots import entitlement
 from ballots.casting import cast_ballot
 from ballots.entitlement import read_entitlement
 from ballots.models import Tally, TallyRequest
 from meetings import lifecycle
 from meetings.agenda import read_agenda
 from meetings.models import JournalEntry, Meeting
-from tests.factories import make_holder, make_meeting, make_operator, make_secretary
+from tests.factories import (
+    make_holder,
+    make_holders,
+    make_meeting,
+    make_operator,
+    make_secretary,
+)
 from tests.house.test_visitors import admin_paths
+from voting_portal.common import ids
 
 pytestmark = pytest.mark.django_db
+READS_VOTES = re.compile(r"ballots_(ballot|othervote)\b", re.IGNORECASE)
+BALLOT_OF_ALL = """
+INSERT INTO ballots_ballot (id, holder_id, share_class, shares, choices, level, code, cast_at)
+SELECT id << 3, id, 0, 100, '{"1.00": "FOR", "2.00": "FOR"}', 1, upper(left(md5(id::text), 16)),
+       now()
+FROM meetings_holder WHERE id >= %s AND id < %s
+"""
 WHOLE = {"1.00": "FOR", "2.00": "AGAINST"}
 
 
@@ -110,14 +128,83 @@ def test_a_step_of_the_tally_before_the_close_counts_nothing_and_is_journalled(
     assert Meeting.objects.get().state == "OPEN"
 
 
-def test_the_command_before_the_close_counts_nothing_and_is_journalled(meeting, capsys):
+@pytest.mark.parametrize("name", ["tally", "recount"])
+def test_a_command_before_the_close_counts_nothing_and_is_journalled(meeting, capsys, name):
     everybody_votes(meeting)
 
     with pytest.raises(CommandError, match="投票截止前"):
-        call_command("tally", meeting.pk)
+        call_command(name, meeting.pk)
 
-    assert attempts() == [("command:operator", {"what": "tally"})]
+    assert attempts() == [("command:operator", {"what": name})]
     assert "123457" not in capsys.readouterr().out
+
+
+def test_a_recount_between_the_close_and_the_tally_says_nothing(meeting, capsys):
+    everybody_votes(meeting)
+    lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
+
+    with pytest.raises(CommandError, match="Nothing is counted yet"):
+        call_command("recount", meeting.pk)
+
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("role", ["operator", "secretary", "anonymous"])
+def test_no_page_of_somebody_else_reads_a_ballot_so_none_can_take_longer_for_them(
+    meeting, client, role
+):
+    everybody_votes(meeting)
+    if role != "anonymous":
+        client.force_login(
+            make_operator() if role == "operator" else make_secretary(meeting.issuer)
+        )
+    public = ["/", "/help", "/live", "/ready", "/start", f"/m/{meeting.pk}/documents/1"]
+    own = [f"/secretary/{meeting.pk}/", "/secretary/", f"/secretary/{meeting.pk}/result.csv"]
+
+    with CaptureQueriesContext(connection) as asked:
+        for path in (*public, *own, *admin_paths()):
+            client.get(path)
+
+    assert len(asked) > 1
+    assert not [query["sql"] for query in asked if READS_VOTES.search(query["sql"])]
+
+
+def test_a_holders_page_reads_own_ballots_by_their_key_alone(db):
+    meeting = make_meeting()
+    make_holders(meeting, 3_000)
+    with connection.cursor() as cursor:
+        cursor.execute(BALLOT_OF_ALL, ids.holder_range(meeting.pk))
+        cursor.execute("ANALYZE ballots_ballot; ANALYZE meetings_holder")
+        holder = ids.holder_id(meeting.pk, 1_500)
+        bounds = (ids.ballot_id(holder, 0), ids.ballot_id(holder, 7))
+        values = {"holder": holder, "generation": 0, "first": bounds[0], "last": bounds[1]}
+        cursor.execute(f"EXPLAIN {entitlement.READ}", values)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert re.search(r"Index Scan using ballots_ballot_\w+ on ballots_ballot", plan), plan
+    assert "Seq Scan on ballots_ballot" not in plan
+
+
+def test_a_ballot_leaves_no_trace_where_others_may_look(meeting):
+    def rows():
+        outside = ("journalentry", "delivery", "campaign", "holder", "meeting", "logentry", "tally")
+        models = [m for m in apps.get_models() if m._meta.model_name in outside]
+        return {m: list(m.objects.order_by("pk").values()) for m in models}
+
+    before = rows()
+    everybody_votes(meeting)
+
+    assert len(before) == 7
+    assert rows() == before
+
+
+@pytest.mark.parametrize("lookup", ["tallies__content__contains", "vote_imports__votes__gt"])
+def test_no_list_is_filtered_by_what_is_secret(meeting, client, lookup):
+    client.force_login(make_operator())
+
+    answer = client.get(f"/admin/meetings/meeting/?{lookup}=0")
+
+    assert answer.status_code in (302, 400)
 
 
 def test_after_the_close_two_operators_open_the_tally_and_the_secretary_sees_it(meeting, client):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -13,7 +12,7 @@ from django.utils import timezone
 
 from ballots.announcement_files import FORMS
 from ballots.models import Tally
-from ballots.opening import LISTED, NotClosed, ask_for_tally, note_attempt, open_tally, recount
+from ballots.opening import NotClosed, ask_for_tally, note_attempt, open_tally
 from meetings.agenda import read_agenda
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting
@@ -29,9 +28,6 @@ class Command(BaseCommand):
         parser.add_argument(
             "--with", default="command:scrutineer", dest="scrutineer", help="who opens it"
         )
-        parser.add_argument(
-            "--recount", action="store_true", help="count again and compare with what is kept"
-        )
         parser.add_argument("--out", type=Path, help="a file; standard output where it is left out")
 
     def handle(self, *, meeting: int, out: Path | None, **options: Any) -> None:
@@ -41,21 +37,11 @@ class Command(BaseCommand):
         tally = Tally.objects.newest_of(meeting)
         if tally is None or subject.state == Meeting.State.CLOSED:
             tally = self._count(meeting, by=options["by"], scrutineer=options["scrutineer"])
-        if options["recount"]:
-            self._compare(tally)
         document = FORMS[options["format"]].write(read_agenda(meeting), tally)
         if out:
             out.write_bytes(document)
         else:
             sys.stdout.buffer.write(document)
-
-    def _compare(self, tally: Tally) -> None:
-        """Recount (复核计票): the votes as they stand must give what was kept, to the last vote."""
-        found = json.loads(json.dumps(recount(tally.meeting_id, list_limit=LISTED)))
-        if found != tally.content:
-            parts = [name for name in found if found[name] != tally.content.get(name)]
-            raise CommandError(f"The recount differs in: {', '.join(parts)}.")
-        self.stderr.write("The recount agrees.")
 
     def _count(self, meeting: int, *, by: str, scrutineer: str) -> Tally:
         now = timezone.now()

@@ -1,0 +1,43 @@
+"""The exception list (异常清单): what it writes down is safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from django.utils import timezone
+
+from ballots.exceptions import write_exceptions
+from ballots.models import OtherVote
+from meetings import lifecycle
+from tests.factories import make_meeting
+from voting_portal.common import ids
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@"])
+def test_no_account_becomes_a_formula(sign):
+    meeting = make_meeting()
+    lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
+    OtherVote.objects.create(
+        id=ids.holder_id(meeting.pk, 1),
+        vote_import_id=1,
+        channel="TRADING",
+        account_masked=f"{sign}*****0001",
+        share_class=0,
+        shares=0,
+        choices={"1.00": "FOR"},
+        reasons=["NOT_ON_REGISTER"],
+        effect="NOTHING",
+        voted_at=timezone.now(),
+        seq=7,
+        row=1,
+    )
+
+    file = io.StringIO()
+    write_exceptions(meeting.pk, file)
+
+    [_head, row] = csv.reader(io.StringIO(file.getvalue()))
+    assert row[4] == f"'{sign}*****0001"

@@ -27,6 +27,7 @@ from ballots.lines import (
 )
 from ballots.models import Ballot, Opinion
 from ballots.rules import (
+    OPINIONS,
     BadBallot,
     Choices,
     Fault,
@@ -65,7 +66,7 @@ class Paper:
         for number, choice in ballot.choices.items():
             if isinstance(choice, str):
                 data[motion_field(number)] = choice
-            elif choice.keys() <= set(Opinion.values):
+            elif choice.keys() <= OPINIONS:
                 data |= {split_field(number, name): str(n) for name, n in choice.items()}
                 data[DECLARED] = str(ballot.shares)
             else:
@@ -224,7 +225,7 @@ class Paper:
         return Line(
             motion=motion,
             is_recused=is_recused,
-            opinion=opinion if opinion in Opinion.values and not is_recused else "",
+            opinion=opinion if opinion in OPINIONS and not is_recused else "",
             candidates=tuple(
                 CandidateLine(c, "" if is_recused else self.data.get(candidate_field(c.number), ""))
                 for c in motion.candidates

@@ -223,10 +223,9 @@ def faults_of_choice(
 
     `limit` is what may be spread over candidates. Only nominees have `declared` shares.
     """
-    words = {"number": motion.number}
     if isinstance(choice, str):
         return
-    given = sum(choice.values())
+    words, given = {"number": motion.number}, sum(choice.values())
     if not motion.is_cumulative:
         if declared is not None and breaks_sum_rule(given, declared, policies=policies):
             words |= {"given": f"{given:,}", "declared": f"{declared:,}"}
@@ -280,13 +279,14 @@ def _missing(
         if motion.is_cumulative or motion.number in recused:
             continue
         choice = choices.get(motion.number)
-        words = {"number": motion.number, "title": motion.title}
         if is_nominee and (choice is None or isinstance(choice, str)):
-            message = _("请填写议案%(number)s“%(title)s”同意、反对和弃权的股数。") % words
-            yield Fault(motion.number, "INCOMPLETE", message)
+            message = _("请填写议案%(number)s“%(title)s”同意、反对和弃权的股数。")
         elif choice is None:
-            message = _("请对议案%(number)s“%(title)s”选择同意、反对或弃权。") % words
-            yield Fault(motion.number, "INCOMPLETE", message)
+            message = _("请对议案%(number)s“%(title)s”选择同意、反对或弃权。")
+        else:
+            continue
+        words = {"number": motion.number, "title": motion.title}
+        yield Fault(motion.number, "INCOMPLETE", message % words)
 
 
 def _says_something(choice: Choice) -> bool:

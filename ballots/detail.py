@@ -94,7 +94,7 @@ FROM (
                date_trunc('milliseconds', ballot.cast_at) AS at, ballot.seq, 0 AS source, ballot.id,
                'LINK' AS channel, ballot.choices, '{{}}'::jsonb AS invalid, NULL AS void,
                {accounts} AS account_masked
-        FROM tally_special special CROSS JOIN generate_series(0, 7) number
+        FROM tally_special special CROSS JOIN unnest({class_numbers}) number
         JOIN ballots_ballot ballot ON ballot.id = special.holder_id * 8 + number
         UNION ALL
         SELECT holder_id, share_class, COALESCE(declared, shares),
@@ -157,6 +157,7 @@ def _query(votes: Votes, source: str, *, reason: str) -> sql.Composed:
         first_ballot=sql.Literal(first_ballot),
         end_ballot=sql.Literal(end_ballot),
         accounts=sql.SQL(ACCOUNTS).format(**bounds),
+        class_numbers=sql.Literal([c.number for c in agenda.share_classes]),
         index_mask=sql.Literal(ids.MAX_INDEX),
         harmless_name=_harmless("holder.name_masked"),
         harmless_account=_harmless("vote.account_masked"),

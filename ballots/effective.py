@@ -132,7 +132,7 @@ CREATE TEMPORARY TABLE tally_vote ON COMMIT DROP AS
 SELECT ballot.holder_id, ballot.share_class, date_trunc('milliseconds', ballot.cast_at) AS at,
        ballot.seq, 0 AS source, ballot.id, 'LINK' AS channel, ballot.shares,
        ballot.choices AS places, false AS is_admitted
-FROM tally_special special CROSS JOIN generate_series(0, 7) number
+FROM tally_special special CROSS JOIN unnest({classes}) number
 JOIN ballots_ballot ballot ON ballot.id = special.holder_id * 8 + number
 UNION ALL
 SELECT vote.holder_id, vote.share_class, date_trunc('milliseconds', vote.voted_at),
@@ -245,6 +245,7 @@ class Votes:
             "first": sql.Literal(first),
             "end": sql.Literal(end),
             "motions": sql.Literal([motion.number for motion in agenda.motions]),
+            "classes": sql.Literal([c.number for c in agenda.share_classes]),
             "first_prevails": sql.SQL(self.scope.first),
             "beaten": sql.SQL(self.scope.beaten),
         }

@@ -236,6 +236,36 @@ def test_too_many_votes_are_explained(browser, meeting):
     assert "超出 1 票" in response.text.replace("<b>", "")
 
 
+@pytest.mark.parametrize("step", ["review", "cast"])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"m-1.00": ""}, "请对议案1.00"),
+        ({"c-3.01": "1501"}, "超过您可用的2,000票"),
+        ({"c-3.01": "1", "c-3.03": "1"}, "最多投给2人"),
+        ({"m-2.00": "FOR"}, "只能同意其中一项"),
+    ],
+)
+def test_a_refused_ballot_is_shown_again_as_it_was_filled_in_and_is_nowhere(
+    browser, meeting, step, changes, words
+):
+    meeting.motions.filter(kind="PLAIN").update(exclusive_group="同一事项")
+    live.forget()
+
+    page = send(browser, step, meeting, ANSWERS | changes)
+
+    assert page.status_code == 422
+    assert words in page.text
+    for name, value in (ANSWERS | changes).items():
+        kept = (
+            rf'name="{name}" value="{value}"[^>]* checked'
+            if name[0] == "m"
+            else (rf'name="{name}"[^>]* value="{value}"|value="{value}"[^>]* name="{name}"')
+        )
+        assert not value or re.search(kept, page.text), name
+    assert not Ballot.objects.exists()
+
+
 @pytest.mark.parametrize("text", ["1.5", "-1", "一百", "1e3", "9" * 16])
 def test_what_is_no_number_of_votes_is_refused_and_kept(browser, meeting, text):
     response = send(browser, "cast", meeting, {**ANSWERS, "c-3.01": text})

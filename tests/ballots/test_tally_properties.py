@@ -113,3 +113,33 @@ def test_a_superseded_vote_changes_no_figure(scenario):
     for vote in again:
         # A group left without a vote on our page is no answer, which a later vote may still give.
         assert listed >= {(vote["seq"], n) for n, said in vote["votes"].items() if is_answer(said)}
+
+
+@a_few
+@given(scenario=scenarios())
+def test_the_opinions_on_a_motion_add_up_to_all_shares_present_and_entitled(scenario):
+    """Who is present and neither recused nor, by the policy, without a vote says one of three."""
+    usual = {"partial_missing_as": "ABSTAIN", "cumulative_base": "PRESENT_SHARES"}
+    meeting = scenario["meeting"] | {"votes_per_share": {}}
+    motions = [motion | {"recused": []} for motion in scenario["motions"]]
+    policies = scenario["policies"] | usual
+
+    result = played(scenario | {"meeting": meeting, "motions": motions, "policies": policies})
+
+    present = {code: of["votes"] for code, of in result["attendance"]["classes"].items()}
+    for motion in motions:
+        found = result["motions"][motion["number"]]
+        if motion["kind"] == "cumulative":
+            assert found["present"] == sum(present[code] for code in motion["classes"])
+            continue
+        for code in motion["classes"]:
+            row = found["classes"][code]
+            assert row["for"] + row["against"] + row["abstain"] == present[code]
+        ordinary = [code for code in motion["classes"] if code != "PREF"]
+        total = found["total"]
+        assert sum(total[name] for name in ("for", "against", "abstain")) == sum(
+            present[code] for code in ordinary
+        )
+        if motion["dividend"] and "A" in ordinary:
+            parts = (found["segments"][name] for name in ("ge5", "1to5", "lt1_small", "lt1_large"))
+            assert sum(p["for"] + p["against"] + p["abstain"] for p in parts) == present["A"]

@@ -165,7 +165,11 @@ GROUP BY holder_id, share_class, special.holder_id, special.kind, special.is_min
 """
 
 NOMINEES = """
-UPDATE tally_effective effective SET shares = (
+UPDATE tally_effective effective SET shares = GREATEST((
+    SELECT max(split.shares) FROM unnest({plain}::text[]) motion, LATERAL (
+        SELECT sum(part.value::bigint) AS shares FROM jsonb_each_text(choices -> motion) part
+    ) split WHERE choices ? motion
+), (
     SELECT vote.shares FROM tally_vote vote
     WHERE (vote.holder_id, vote.share_class) = (effective.holder_id, effective.share_class)
       AND (vote.is_admitted OR EXISTS (
@@ -177,7 +181,7 @@ UPDATE tally_effective effective SET shares = (
                     < (vote.at, vote.seq, vote.source, vote.id)
                 AND {beaten})))
     ORDER BY vote.at, vote.seq, vote.source, vote.id LIMIT 1
-)
+))
 WHERE kind = 'N' AND votes > 1
 """
 
@@ -245,6 +249,7 @@ class Votes:
             "first": sql.Literal(first),
             "end": sql.Literal(end),
             "motions": sql.Literal([motion.number for motion in agenda.motions]),
+            "plain": sql.Literal([motion.number for motion in agenda.motions if motion.is_plain]),
             "classes": sql.Literal([c.number for c in agenda.share_classes]),
             "first_prevails": sql.SQL(self.scope.first),
             "beaten": sql.SQL(self.scope.beaten),
@@ -318,7 +323,8 @@ class Votes:
     def _let_the_first_prevail(self) -> None:
         """Per holder and class, the first vote on each motion or group (D1, D3, D4).
 
-        A nominee is present with what it declared in the first vote that is not wholly beaten (N3).
+        A nominee is present with what it declared in the first vote that is not wholly beaten (N3);
+        one that answers motion by motion, with no fewer shares than it says on any of them.
         """
         self._run(EFFECTIVE)
         self._run(NOMINEES)

@@ -50,6 +50,10 @@ class MotionPaper:
     is_one_share_one_vote: bool = False
 
     @property
+    def is_plain(self) -> bool:
+        return self.kind == Motion.Kind.PLAIN
+
+    @property
     def is_cumulative(self) -> bool:
         return self.kind == Motion.Kind.CUMULATIVE
 

@@ -314,7 +314,9 @@ class Recount:
         if not events:
             return None
         if holder in self.nominees:
-            return min(events)[2]
+            parts = self.parts_of(holder, share_class)
+            splits = [p["choice"] for p in parts if self.motions[p["motion"]]["kind"] == "plain"]
+            return max([min(events)[2], *(sum(split.values()) for split in splits)])
         return self.shares[holder, share_class]
 
     def judge_exclusive(self):

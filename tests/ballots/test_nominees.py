@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from ballots.models import Ballot
 from ballots.opening import recount
+from ballots.scenario import run_scenario
 from identity.institutions import EntryOver, NotANominee, open_entry, use_entry
 from identity.models import InstitutionEntry
 from meetings import lifecycle
@@ -125,3 +126,54 @@ def test_a_wrong_split_keeps_what_was_filled_in_and_stores_nothing(
     assert words in page.text
     assert 'value="1500"' in page.text
     assert not Ballot.objects.exists()
+
+
+def test_a_nominee_that_answers_motion_by_motion_is_present_with_the_most_it_says():
+    split = {"against": 0, "abstain": 0}
+    votes = [
+        {"1.00": {"for": 3_000, **split}},
+        {"2.00": {"for": 5_000, **split}},
+    ]
+    scenario = {
+        "name": "motion by motion",
+        "meeting": {
+            "security_code": "600000",
+            "title": "2025年年度股东会",
+            "date": "2026-06-26",
+            "record_date": "2026-06-23",
+            "capital": {"A": 10_000},
+        },
+        "motions": [
+            {"number": n, "title": "议案", "kind": "plain", "classes": ["A"]}
+            for n in ("1.00", "2.00")
+        ],
+        "register": [
+            {
+                "holder": "HK",
+                "account": "B880000001",
+                "name": "香港中央结算有限公司",
+                "id_type": "99",
+                "shares": 5_200,
+                "class": "A",
+            }
+        ],
+        "nominees": ["HK"],
+        "votes": [
+            {
+                "seq": seq,
+                "at": "10:00:00.000",
+                "channel": "internet",
+                "account": "B880000001",
+                "declared": sum(next(iter(said.values())).values()),
+                "votes": said,
+            }
+            for seq, said in enumerate(votes, start=1)
+        ],
+    }
+
+    result = run_scenario(scenario)["result"]
+
+    assert result["attendance"]["votes"] == 5_000
+    first, second = (result["motions"][n]["total"] for n in ("1.00", "2.00"))
+    assert (first["for"], first["against"], first["abstain"]) == (3_000, 0, 2_000)
+    assert (second["for"], second["against"], second["abstain"]) == (5_000, 0, 0)

@@ -181,7 +181,7 @@ def _vote(draw, chance, scenario, seq):
     for motion in scenario["motions"]:
         if vote["class"] not in motion["classes"]:
             continue
-        if not is_split and chance(5):
+        if not (is_split and channel == "link") and chance(5):
             continue  # a partial ballot
         times_ = 1 if motion["one_share_one_vote"] else multiple
         base = vote.get("declared", shares)

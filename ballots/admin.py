@@ -18,9 +18,10 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ballots.effective import NotClosed
 from ballots.importing import BadVoteFile, CannotImport, import_votes
 from ballots.models import Channel, Tally, VoteImport
-from ballots.opening import NotClosed, ask_for_tally, correct_tally, note_attempt, open_tally
+from ballots.opening import ask_for_tally, correct_tally, note_attempt, open_tally
 from meetings.admin.steps import LINKS, STEPS, Link, Step
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.utils.translation import gettext_lazy as _
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from meetings.agenda import Agenda
-from meetings.models import ShareClass
+from meetings.lifecycle import CannotAdvance
+from meetings.models import Meeting, ShareClass
 from voting_portal.common import ids
 
 # Preferred shares are counted apart; these are added up as 普通股合计.
@@ -236,10 +238,22 @@ WHERE recused <> '{{}}'
 """
 
 
+class NotClosed(CannotAdvance):
+    """Nothing is counted before the polls are sealed: no figure, for nobody."""
+
+    message = _("投票截止前任何人都不能查看或统计票数。本次尝试已记入会务日志。")
+
+
 class Votes:
-    """The votes of a meeting, sorted out inside one transaction."""
+    """The votes of a meeting, sorted out inside one transaction.
+
+    The tally, the detail list and the exceptions all begin here, so here it is that nobody gets in
+    before the seal: NotClosed.
+    """
 
     def __init__(self, agenda: Agenda) -> None:
+        if not Meeting.objects.filter(pk=agenda.meeting_id, polls_sealed_at__isnull=False).exists():
+            raise NotClosed
         self.agenda = agenda
         self.bounds = Bounds.of(agenda)
         first, end = ids.holder_range(agenda.meeting_id)

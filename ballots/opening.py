@@ -16,6 +16,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
+from ballots.effective import NotClosed
 from ballots.models import Tally, TallyRequest, VoteImport
 from ballots.results import result_of
 from ballots.tally import count_votes
@@ -27,12 +28,6 @@ from meetings.models import JournalEntry, Meeting, Motion, Recusal
 # How many superseded and invalid votes the stored result lists; exports list all.
 LISTED = 1_000
 CORRECTED = "tally.corrected"
-
-
-class NotClosed(CannotAdvance):
-    """Nothing is counted before the polls are sealed: no figure, for nobody."""
-
-    message = _("投票截止前任何人都不能查看或统计票数。本次尝试已记入会务日志。")
 
 
 class NotAsked(CannotAdvance):
@@ -129,8 +124,6 @@ def open_tally(meeting_id: int, *, by: str, now: datetime) -> Tally:
 @transaction.atomic
 def recount(meeting_id: int, *, list_limit: int | None = None) -> dict[str, Any]:
     """The result from the votes as they stand (复核计票); NotClosed before the seal."""
-    if Meeting.objects.get(pk=meeting_id).polls_sealed_at is None:
-        raise NotClosed
     agenda = read_agenda(meeting_id)
     result = result_of(agenda, count_votes(agenda, list_limit=list_limit))
     fields = ("channel", "file_name", "sha256", "votes", "accepted", "flagged", "reasons")

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from ballots.detail import detail_lines
 from bench import Row, Scale
-from bench.meetings import MOTIONS, cast_all, make_meeting, vote_elsewhere
+from bench.meetings import MOTIONS, cast_all, make_meeting, seal, vote_elsewhere
 from voting_portal.common import ids
 
 FLOOR = """
@@ -25,6 +25,7 @@ def measure(scale: Scale) -> Iterator[Row]:
     """Twenty lines for each of so many ballots; one holder in ten voted at a terminal, too."""
     meeting = make_meeting(scale.rows)
     cast_all(meeting)
+    seal(meeting)
     vote_elsewhere(meeting, every=10)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()

@@ -88,6 +88,12 @@ def cast_all(meeting: Meeting) -> None:
     _run("ANALYZE ballots_ballot")
 
 
+def seal(meeting: Meeting) -> None:
+    """Close the polls: before that nothing is counted."""
+    now = timezone.now()
+    Meeting.objects.filter(pk=meeting.pk).update(state="CLOSED", polls_sealed_at=now)
+
+
 def vote_elsewhere(meeting: Meeting, *, every: int) -> int:
     """Every so many holders voted on three motions at the trading terminal, half of them first; and
     every count of the rules is asked for. How many they are."""

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from ballots.results import result_of
 from ballots.tally import count_votes
 from bench import Row, Scale
-from bench.meetings import MOTIONS, cast_all, make_meeting, vote_elsewhere
+from bench.meetings import MOTIONS, cast_all, make_meeting, seal, vote_elsewhere
 from meetings.agenda import read_agenda
 from voting_portal.common import ids
 
@@ -32,6 +32,7 @@ FROM ballots_ballot WHERE id >= %s AND id < %s GROUP BY share_class
 def measure(scale: Scale) -> Iterator[Row]:
     meeting = make_meeting(scale.rows)
     cast_all(meeting)
+    seal(meeting)
     note = f"{scale.rows:,} ballots x {MOTIONS} motions"
     yield _row("tally", meeting.pk, scale, note)
     others = vote_elsewhere(meeting, every=20)

@@ -47,8 +47,8 @@ def make_meeting(
     now = now or timezone.now()
     defaults = {
         "title": "2026年第一次临时股东会",
-        "meeting_date": now.date(),
-        "record_date": now.date() - timedelta(days=3),
+        "meeting_date": timezone.localdate(now),
+        "record_date": timezone.localdate(now) - timedelta(days=3),
         "polls_open_at": now - timedelta(hours=1),
         "polls_close_at": now + timedelta(hours=1),
         "is_rehearsal": True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
@@ -13,8 +14,12 @@ from django.utils import timezone
 
 from ballots import entitlement
 from ballots.casting import cast_ballot
+from ballots.detail import detail_lines
+from ballots.effective import NotClosed
 from ballots.entitlement import read_entitlement
+from ballots.exceptions import write_exceptions
 from ballots.models import Tally, TallyRequest
+from ballots.opening import recount
 from meetings import lifecycle
 from meetings.agenda import read_agenda
 from meetings.models import JournalEntry, Meeting
@@ -57,6 +62,10 @@ def everybody_votes(meeting):
             choices=WHOLE,
             level=1,
         )
+
+
+def write_all_exceptions(meeting_id):
+    write_exceptions(meeting_id, io.StringIO())
 
 
 def attempts():
@@ -137,6 +146,14 @@ def test_a_command_before_the_close_counts_nothing_and_is_journalled(meeting, ca
 
     assert attempts() == [("command:operator", {"what": name})]
     assert "123457" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("read", [lambda pk: list(detail_lines(pk)), write_all_exceptions, recount])
+def test_nothing_that_reads_votes_begins_before_the_seal(meeting, read):
+    everybody_votes(meeting)
+
+    with pytest.raises(NotClosed):
+        read(meeting.pk)
 
 
 def test_a_recount_between_the_close_and_the_tally_says_nothing(meeting, capsys):

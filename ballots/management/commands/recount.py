@@ -9,8 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from ballots.effective import NotClosed
 from ballots.models import Tally
-from ballots.opening import LISTED, NotClosed, note_attempt, recount
+from ballots.opening import LISTED, note_attempt, recount
 from meetings.models import Meeting
 
 

@@ -11,8 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from ballots.announcement_files import FORMS
+from ballots.effective import NotClosed
 from ballots.models import Tally
-from ballots.opening import NotClosed, ask_for_tally, note_attempt, open_tally
+from ballots.opening import ask_for_tally, note_attempt, open_tally
 from meetings.agenda import read_agenda
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting

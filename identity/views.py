@@ -154,8 +154,8 @@ def enter(request: HttpRequest) -> HttpResponseBase:
 def _address_of_code(request: HttpRequest) -> str:
     """The personal link of whoever has the vote code that was typed in."""
     limits.check(limits.VOTE_CODE_FAILURES, request)
-    company = unicodedata.normalize("NFKC", request.POST.get("security_code", "")).strip()[:6]
-    link = holder_of_code(company, request.POST.get("vote_code", "")[:40])
+    issuer_code = unicodedata.normalize("NFKC", request.POST.get("security_code", "")).strip()[:6]
+    link = holder_of_code(issuer_code, request.POST.get("vote_code", "")[:40])
     if link is None:
         limits.count(limits.VOTE_CODE_FAILURES, request)
         raise WrongVoteCode

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Kind(enum.Enum):
@@ -72,7 +72,9 @@ class Report(enum.Enum):
     NETWORK = "network"  # left the carrier; more will follow
     DELIVERED = "delivered"
     DISPLAYED = "displayed"
-    FAILED = "failed"  # final: it will not arrive
+    FAILED = "failed"  # final: it will not arrive, nor would another at this number
+    UNREACHED = "unreached"  # final: it will not arrive, but another may (phone off, queue full)
+    REVOKED = "revoked"  # final: taken back before it arrived
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class ReceiptAnswer:
     status: int
     body: bytes = b""
     content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Gateway(Protocol):
@@ -125,3 +128,71 @@ class Gateway(Protocol):
     ) -> Sequence[ReceiptLine | Reply]:
         """What the carrier posted, receipts and replies; NotFromGateway when it did not."""
         ...
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A message that a gateway was handed earlier, as far as it takes to ask or say more of it."""
+
+    ref: str
+    gateway_ref: str  # empty where no answer came
+    phone: str = field(repr=False)
+    handed_at: datetime
+
+
+# What some gateways can do besides: ask `isinstance(gateway, CanQuery)`. Each raises CannotAsk
+# when the carrier gives no answer; none of them sends anything to a phone.
+
+
+class CannotAsk(Exception):
+    """The carrier did not answer, or not in words that can be read; ask later."""
+
+
+@runtime_checkable
+class CanQuery(Protocol):
+    """Can be asked what became of messages, for receipts that never came (对账)."""
+
+    def query(self, handed: Sequence[Handed]) -> list[ReceiptLine]:
+        """What is known by now, each line with the `ref` that was asked for; silence else.
+
+        A message that the carrier never took is reported as FAILED only where it says so for
+        certain. Costs up to one request a message.
+        """
+        ...
+
+
+@runtime_checkable
+class CanLookUp(Protocol):
+    """Can tell which phones show what it sends (能力查询)."""
+
+    lookup_size: int  # phones in one question
+    lookup_rate: float  # questions a second that the carrier has agreed to
+
+    def supports(self, phones: Sequence[str]) -> dict[str, bool]:
+        """Yes or no for each of up to `lookup_size` phones; one it cannot tell of is left out."""
+        ...
+
+
+@runtime_checkable
+class CanRevoke(Protocol):
+    """Can take back what has not arrived yet (撤回)."""
+
+    def revoke(self, handed: Sequence[Handed]) -> dict[str, bool]:
+        """By `ref`, whether the carrier will try. That it did, is told later by REVOKED."""
+        ...
+
+
+@runtime_checkable
+class CanGreet(Protocol):
+    """Is visited once by the carrier with GET, to see that the address of receipts is ours."""
+
+    def greet(self, headers: Mapping[str, str], *, now: datetime) -> ReceiptAnswer:
+        """What the carrier wants to hear; NotFromGateway when it is somebody else."""
+        ...
+
+
+@runtime_checkable
+class ExplainsReasons(Protocol):
+    """Knows what its carrier's codes mean."""
+
+    reasons: Mapping[str, str]  # code -> lazy words for staff

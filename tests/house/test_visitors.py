@@ -72,6 +72,8 @@ TABLE = {
     "console:detail": Row(GET, "/secretary/{meeting}/detail.csv", 302, 404, 200, 404),
     "console:download": Row(GET, "/secretary/{meeting}/result.csv", 302, 404, 200, 404),
     "notifications:receipts": everybody(POST, "/gateway/sms/receipts", 404),
+    "notifications:secret-receipts": everybody(POST, "/gateway/sms/receipts/guess", 404),
+    "notifications:placed-receipts": everybody(POST, "/gateway/sms/receipts/guess/a/b", 404),
 }
 
 

@@ -167,7 +167,7 @@ def test_a_forged_receipt_finds_nothing_here(running, post, words):
 
 
 def test_a_receipt_is_posted_not_fetched(client):
-    assert client.get(reverse("notifications:receipts", args=["sms"])).status_code == 405
+    assert client.get(reverse("notifications:receipts", args=["sms"])).status_code == 404
 
 
 def test_a_body_over_a_megabyte_is_refused_unread(client, gateways):

@@ -10,14 +10,16 @@ from datetime import UTC, datetime
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
-# A personal link keeps its key id and meeting (the first five characters); phone, ID and account
-# numbers are runs of eight digits or more.
-_LINK = re.compile(r"(/v/[0-9A-Za-z]{5})[0-9A-Za-z]{4,}|(/staff/pass/)[\w-]+")
+# A personal link keeps its key id and meeting (the first five characters), a carrier's address not
+# its secret; phone, ID and account numbers are runs of eight digits or more.
+_LINK = re.compile(
+    r"(/v/[0-9A-Za-z]{5})[0-9A-Za-z]{4,}|(/staff/pass/)[\w-]+|(/gateway/[\w-]+/receipts/)[\w-]+"
+)
 _DIGITS = re.compile(r"(?<![0-9A-Za-z.-])[A-F]?\d{8,}[0-9X]?(?![0-9A-Za-z])")
 
 
 def without_personal_data(text: str) -> str:
-    return _DIGITS.sub("[…]", _LINK.sub(r"\1\2…", text))
+    return _DIGITS.sub("[…]", _LINK.sub(r"\1\2\3…", text))
 
 
 class JsonFormatter(logging.Formatter):

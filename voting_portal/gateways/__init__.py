@@ -11,12 +11,28 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from voting_portal.gateways.alibaba import AlibabaGateway
+from voting_portal.gateways.alibaba_card import AlibabaCardGateway
+from voting_portal.gateways.botmessage import BotMessageGateway
 from voting_portal.gateways.http_batch import HttpBatchGateway
+from voting_portal.gateways.openchatbot import OpenChatbotGateway
 from voting_portal.gateways.protocol import Gateway, Message, Outcome, Result
+from voting_portal.gateways.tencent import TencentGateway
+from voting_portal.gateways.webhook import WebhookGateway
+from voting_portal.gateways.yuexin import YuexinGateway
 
 __all__ = ["Gateway", "Message", "NoSuchGateway", "Outcome", "Result", "gateway", "send_now"]
 
-DIALECTS: dict[str, Callable[[str, Mapping[str, Any]], Gateway]] = {"http_batch": HttpBatchGateway}
+DIALECTS: dict[str, Callable[[str, Mapping[str, Any]], Gateway]] = {
+    "http_batch": HttpBatchGateway,
+    "webhook": WebhookGateway,
+    "alibaba": AlibabaGateway,
+    "alibaba_card": AlibabaCardGateway,
+    "tencent": TencentGateway,
+    "botmessage": BotMessageGateway,
+    "openchatbot": OpenChatbotGateway,
+    "yuexin": YuexinGateway,
+}
 
 
 class NoSuchGateway(Exception):

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from django.utils.functional import Promise
+
 
 class Kind(enum.Enum):
     """What arrives on the phone; richer kinds take title and link apart from the text."""
@@ -57,13 +59,18 @@ class Message:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one message; `reason` is the carrier's code, never a number or a text."""
+    """What became of one message; `reason` is the carrier's code, never a number or a text.
+
+    `refs` are the names under which receipts will speak of it, one a segment; empty where they
+    speak of our own `ref`.
+    """
 
     ref: str
     outcome: Outcome
     gateway_ref: str = ""
     reason: str = ""
     retry_after: float = 0.0  # seconds, when throttled
+    refs: tuple[str, ...] = ()
 
 
 class Report(enum.Enum):
@@ -195,4 +202,4 @@ class CanGreet(Protocol):
 class ExplainsReasons(Protocol):
     """Knows what its carrier's codes mean."""
 
-    reasons: Mapping[str, str]  # code -> lazy words for staff
+    reasons: Mapping[str, Promise]  # code -> words for staff, in their language

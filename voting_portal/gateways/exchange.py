@@ -233,6 +233,7 @@ def _read(
             raise http.client.HTTPException("too long an answer")
         if time.monotonic() > deadline:
             raise TimeoutError
+    response.close()  # it does not notice by itself that all of a known length was read
     if response.length:
         raise http.client.IncompleteRead(bytes(body), response.length)
     return bytes(body)

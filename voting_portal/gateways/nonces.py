@@ -24,9 +24,10 @@ def is_first_use(gateway: str, nonce: str, body: bytes) -> bool:
     """Whether this nonce came with no other body before; it is kept from now on."""
     seen = hashlib.sha256(nonce.encode()).hexdigest()
     digest = hashlib.sha256(body).hexdigest()
+    key = f"nonce:{gateway}:{seen}"
     client = pacing.redis_client(settings.REDIS_URL)
     try:
-        before = client.set(f"nonce:{gateway}:{seen}", digest, nx=True, get=True, ex=LIFE_SECONDS)
+        is_new = client.set(key, digest, nx=True, ex=LIFE_SECONDS)
+        return bool(is_new) or client.get(key) == digest.encode()
     except redis.RedisError as error:
         raise NonceStoreAway(type(error).__name__) from None
-    return before is None or bytes(before).decode() == digest  # type: ignore[arg-type]

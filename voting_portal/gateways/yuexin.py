@@ -85,7 +85,7 @@ class YuexinGateway:
 
     def supports(self, phones: Sequence[str]) -> dict[str, bool]:
         """Asked by the digest that the platform knows, so that no number leaves for a question."""
-        digests = {_digest(phone): phone for phone in phones}
+        digests = {sha1_of(phone): phone for phone in phones}
         content = {
             "tpl_id": self._templates[0].code,
             "mobiles": list(digests),
@@ -212,5 +212,5 @@ def _line_of_card(item: Mapping[str, Any]) -> ReceiptLine | None:
     return ReceiptLine("", Report.DISPLAYED, "", str(item["task_id"])[:64], phone)
 
 
-def _digest(phone: str) -> str:
+def sha1_of(phone: str) -> str:
     return hashlib.sha1(f"86{national(phone)}".encode(), usedforsecurity=False).hexdigest()

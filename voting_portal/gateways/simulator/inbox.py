@@ -8,28 +8,51 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
+
+from voting_portal.gateways.protocol import Kind
 
 PAGE_LENGTH = 50
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS message (
+CREATE TABLE IF NOT EXISTS arrival (
     id INTEGER PRIMARY KEY,
     ref TEXT NOT NULL,
     phone TEXT NOT NULL,
     text TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    title TEXT NOT NULL,
+    link TEXT NOT NULL,
+    button TEXT NOT NULL,
     received_at REAL NOT NULL
 );
-CREATE INDEX IF NOT EXISTS message_phone ON message (phone, id);
+CREATE INDEX IF NOT EXISTS arrival_phone ON arrival (phone, id);
 """
+
+
+class Arrival(NamedTuple):
+    """What arrives on a phone; a card has a title, and a link behind its button."""
+
+    ref: str
+    phone: str
+    text: str
+    kind: str = Kind.SMS.value
+    title: str = ""
+    link: str = ""
+    button: str = ""
 
 
 @dataclass(frozen=True)
 class ReceivedMessage:
     id: int
+    received_at: datetime
     ref: str
     phone: str
     text: str
-    received_at: datetime
+    kind: str
+    title: str
+    link: str
+    button: str
 
 
 class Inbox:
@@ -43,13 +66,17 @@ class Inbox:
         self._connection.executescript(_TABLE)
         self._lock = threading.Lock()
 
-    def receive(self, messages: Sequence[tuple[str, str, str]], *, now: datetime) -> None:
-        """Keep messages of `(ref, phone, text)`."""
-        rows = [(*message, now.timestamp()) for message in messages]
+    def receive(
+        self, messages: Sequence[Arrival] | Sequence[tuple[str, str, str]], *, now: datetime
+    ) -> None:
+        """Keep arrivals, or plain SMS of `(ref, phone, text)`."""
+        rows = [(*Arrival(*message), now.timestamp()) for message in messages]
         with self._lock:
             self._connection.execute("BEGIN")
             self._connection.executemany(
-                "INSERT INTO message (ref, phone, text, received_at) VALUES (?, ?, ?, ?)", rows
+                "INSERT INTO arrival (ref, phone, text, kind, title, link, button, received_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
             )
             self._connection.execute("COMMIT")
 
@@ -68,20 +95,21 @@ class Inbox:
             conditions.append("id < ?")
             parameters.append(str(before))
         statement = (
-            "SELECT id, ref, phone, text, received_at FROM message WHERE "  # noqa: S608
+            "SELECT id, received_at, ref, phone, text, kind, title, link, button"  # noqa: S608
+            " FROM arrival WHERE "
             + " AND ".join(conditions)
             + f" ORDER BY id DESC LIMIT {int(limit)}"
         )
         with self._lock:
             rows = self._connection.execute(statement, parameters).fetchall()
         return [
-            ReceivedMessage(number, ref, to, text, datetime.fromtimestamp(at, UTC))
-            for number, ref, to, text, at in rows
+            ReceivedMessage(number, datetime.fromtimestamp(at, UTC), *said)
+            for number, at, *said in rows
         ]
 
     def count(self) -> int:
         with self._lock:
-            (number,) = self._connection.execute("SELECT count(*) FROM message").fetchone()
+            (number,) = self._connection.execute("SELECT count(*) FROM arrival").fetchone()
         return int(number)
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
-"""The simulator over HTTP: the carrier's side for the portal, the handset for people.
+"""The simulator over HTTP: the carriers' side for the portal, the handset for people.
 
 POST /messages            a batch of messages, see http_batch.py
+POST /NAME/...            the carrier that stands in for the gateway NAME, in its dialect
 POST /faults              {"delay": 0.2, "throttle": 3, ...}, see carrier.Faults; {} ends them
 GET  /                    the simulated handset: ?to= a number or its last digits, ?before= an id
 GET  /messages.json?to=   the same for scripts
@@ -11,19 +12,21 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from django.template.loader import render_to_string
 
-from voting_portal.gateways.simulator.carrier import Answer, Carrier, Faults
+from voting_portal.gateways.simulator.carrier import Answer, Carrier, Faults, Post
 from voting_portal.gateways.simulator.inbox import PAGE_LENGTH, Inbox
 
 MOST_BODY_BYTES = 2_000_000
+SLOW_PARTS = 10
 STYLE = Path(__file__).with_name("handset.css")
 _NO_SCRIPTS = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'"
 
@@ -38,10 +41,18 @@ class Simulator(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.inbox = Inbox(inbox_file)
         self.carrier = Carrier(self.inbox, secret=secret, receipt_url=receipt_url)
+        self.others: dict[str, Carrier] = {}  # by the first part of the path
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
+
+    def carrier_at(self, path: str) -> tuple[Carrier, str]:
+        """The carrier that stands at this path, and what of the path is behind its own."""
+        name, slash, rest = path[1:].partition("/")
+        if name in self.others:
+            return self.others[name], slash + rest
+        return self.carrier, path
 
     def server_close(self) -> None:
         super().server_close()
@@ -70,13 +81,21 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Answer(413))
             return
         body = self.rfile.read(length)
-        match self.path:
-            case "/messages":
-                answer = self.simulator.carrier.take(cast(Mapping[str, str], self.headers), body)
-            case "/faults":
-                answer = self._change_faults(body)
-            case _:
-                answer = Answer(404)
+        url = urlsplit(self.path)
+        answer: Answer | None
+        if url.path == "/faults":
+            answer = self._change_faults(body)
+        else:
+            carrier, target = self.simulator.carrier_at(url.path)
+            answer = carrier.answer(
+                Post(
+                    path=url.path,
+                    headers={name.lower(): value for name, value in self.headers.items()},
+                    body=body,
+                    target=target,
+                    query=dict(parse_qsl(url.query)),
+                )
+            )
         if answer is None:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -101,9 +120,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _change_faults(self, body: bytes) -> Answer:
         try:
-            self.simulator.carrier.faults = Faults.read(body)
+            faults = Faults.read(body)
         except (ValueError, TypeError):
             return Answer(400, b"unknown fault", {"Content-Type": "text/plain"})
+        for carrier in (self.simulator.carrier, *self.simulator.others.values()):
+            carrier.faults = faults
         return Answer(204)
 
     def _handset(self, query: Mapping[str, str]) -> Answer:
@@ -139,4 +160,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        self.wfile.write(answer.body)
+        parts = SLOW_PARTS if answer.seconds else 1
+        length = -(-len(answer.body) // parts) or 1
+        for at in range(0, len(answer.body), length):
+            time.sleep(answer.seconds / parts)
+            self.wfile.write(answer.body[at : at + length])
+            self.wfile.flush()

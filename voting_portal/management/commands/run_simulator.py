@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import reverse
 
+from voting_portal.gateways.simulator.company import hire
 from voting_portal.gateways.simulator.server import Simulator
 
 
@@ -45,6 +46,12 @@ class Command(BaseCommand):
                 f"Port {port} is taken, perhaps by another simulator. End that one, or choose "
                 "another port with SIMULATOR_URL=http://127.0.0.1:PORT for all processes."
             ) from None
+        simulator.others = hire(
+            settings.GATEWAYS,
+            simulator_url=settings.SIMULATOR_URL,
+            portal=options["portal"],
+            inbox=simulator.inbox,
+        )
         with simulator:
             self.stdout.write(f"The simulated handset is at {simulator.url}/")
             self.stdout.flush()

@@ -122,7 +122,8 @@ def begin_challenge(holder: Holder, *, agenda: Agenda, browser: str, now: dateti
     text = WORDING.format(
         signature=settings.SMS_SIGNATURE, code=code, security_code=agenda.security_code
     )
-    result = gateways.send_now(Message(ref=f"code-{challenge.pk}", phone=phone, text=text))
+    message = Message(f"code-{challenge.pk}", phone, text, variables={"验证码": code})
+    result = gateways.send_now(message)
     if result.outcome not in (Outcome.ACCEPTED, Outcome.UNKNOWN):
         Challenge.objects.filter(pk=challenge.pk).update(expires_at=now)
         raise CannotSend

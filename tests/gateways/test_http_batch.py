@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from tests.gateways.conftest import SECRET
-from voting_portal.gateways import Message, NoSuchGateway, Outcome, exchange, send_now
+from voting_portal.gateways import Message, NoSuchGateway, Outcome, http_exchange, send_now
 from voting_portal.gateways import gateway as gateway_named
 from voting_portal.gateways.http_batch import HttpBatchGateway
 from voting_portal.gateways.protocol import NotFromGateway, ReceiptLine, Report
@@ -79,7 +79,7 @@ def test_a_connection_that_is_cut_before_the_answer_leaves_it_unknown(gateway, s
 
 
 def test_a_silent_carrier_leaves_it_unknown_after_the_timeout(gateway, break_it, monkeypatch):
-    monkeypatch.setattr(exchange, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(http_exchange, "TIMEOUT_SECONDS", 0.2)
     break_it(delay=0.6)
 
     results = gateway.send(messages(1))

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from tests.gateways.http_ways import OPTIONS, message, until, way_over
-from voting_portal.gateways import DIALECTS, Outcome, exchange, pacing
+from voting_portal.gateways import DIALECTS, Outcome, http_exchange, pacing
 from voting_portal.gateways.protocol import NotFromGateway, Report
 from voting_portal.gateways.signing import signed_headers
 
@@ -122,7 +122,7 @@ def test_a_refusal_without_a_reason_is_our_own_fault(way, status):
 
 def test_a_silent_carrier_leaves_it_unknown_after_the_timeout(way, monkeypatch):
     way.gateway.send(messages(1))  # so that no token has to be fetched
-    monkeypatch.setattr(exchange, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(http_exchange, "TIMEOUT_SECONDS", 0.2)
     way.ask(delay=0.6)
 
     assert outcomes(way.gateway.send(messages(1))) == [Outcome.UNKNOWN]
@@ -130,7 +130,7 @@ def test_a_silent_carrier_leaves_it_unknown_after_the_timeout(way, monkeypatch):
 
 def test_an_answer_that_trickles_past_the_timeout_leaves_it_unknown(way, monkeypatch):
     way.gateway.send(messages(1))
-    monkeypatch.setattr(exchange, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(http_exchange, "TIMEOUT_SECONDS", 0.2)
     way.ask(slow=1.0)
 
     assert outcomes(way.gateway.send(messages(1))) == [Outcome.UNKNOWN]
@@ -237,7 +237,7 @@ def test_when_a_carrier_stops_answering_the_rest_is_not_even_tried(dialect, tmp_
 
         results = way.gateway.send(messages(6))
 
-        unknown = exchange.UNANSWERED_IN_A_BATCH
+        unknown = http_exchange.UNANSWERED_IN_A_BATCH
         expected = [Outcome.UNKNOWN] * unknown + [Outcome.NOT_SENT] * (6 - unknown)
         assert outcomes(results) == expected
         assert way.inbox.count() == unknown

@@ -17,7 +17,7 @@ from voting_portal.gateways.alibaba import (
     content_of,
     verdict_of,
 )
-from voting_portal.gateways.exchange import Answer, Verdict
+from voting_portal.gateways.http_exchange import Answer, Verdict
 from voting_portal.gateways.phones import national
 from voting_portal.gateways.protocol import CannotAsk, Kind, Message, Outcome, Result
 from voting_portal.gateways.templates import Template, read_templates

@@ -19,7 +19,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from voting_portal.gateways import access_tokens, cards, nonces
-from voting_portal.gateways.exchange import (
+from voting_portal.gateways.http_exchange import (
     Answer,
     Endpoint,
     Line,

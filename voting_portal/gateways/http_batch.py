@@ -22,7 +22,7 @@ from typing import Any
 from django.utils import timezone
 
 from voting_portal.gateways import signing
-from voting_portal.gateways.exchange import Answer, Endpoint, Verdict, attempt, judge, reason
+from voting_portal.gateways.http_exchange import Answer, Endpoint, Verdict, attempt, judge, reason
 from voting_portal.gateways.protocol import (
     Kind,
     Message,

@@ -18,7 +18,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from voting_portal.gateways import canonical
-from voting_portal.gateways.exchange import Answer, Endpoint, Verdict, attempt, judge, reason
+from voting_portal.gateways.http_exchange import Answer, Endpoint, Verdict, attempt, judge, reason
 from voting_portal.gateways.phones import national
 from voting_portal.gateways.protocol import (
     CannotAsk,

@@ -141,13 +141,14 @@ class Line:
 
 
 def attempt(ask: Callable[[], Answer]) -> Answer | Verdict:
-    """The answer, or what is certain without one."""
+    """The answer, or what is certain without one: a failing server's word is none."""
     try:
-        return ask()
+        answer = ask()
     except NotSent as error:
         return Verdict(Outcome.NOT_SENT, str(error))
     except NoAnswer as error:
         return Verdict(Outcome.UNKNOWN, str(error))
+    return Verdict(Outcome.UNKNOWN, f"HTTP {answer.status}") if answer.status >= 500 else answer
 
 
 def judge(answer: Answer) -> Verdict | None:

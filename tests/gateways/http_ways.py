@@ -12,7 +12,7 @@ from django.utils import timezone
 from tests.gateways.conftest import SECRET, Portal, serving
 from voting_portal.gateways import DIALECTS, Message
 from voting_portal.gateways.simulator.carrier import Faults
-from voting_portal.gateways.simulator.company import hire
+from voting_portal.gateways.simulator.carriers import hire
 from voting_portal.gateways.simulator.server import Simulator
 
 KEY = "a-key-of-the-tests-0123456789"
@@ -54,7 +54,7 @@ OPTIONS = {
 class Way:
     """A gateway, its carrier, and the receipts that the carrier posted."""
 
-    def __init__(self, dialect, simulator, portal, **changes):
+    def __init__(self, dialect, simulator, portal, *, at_root=False, **changes):
         options = {
             "dialect": dialect,
             "url": f"{simulator.url}/{dialect}",
@@ -72,6 +72,10 @@ class Way:
         )
         simulator.others |= hired
         self.carrier = hired[dialect]
+        self.simulator_url = simulator.url
+        if at_root:
+            simulator.carrier = self.carrier
+            changes["url"] = simulator.url
         self.gateway = DIALECTS[dialect](dialect, {**options, **changes})
 
     def ask(self, **faults):
@@ -100,7 +104,7 @@ class Way:
 
 @contextmanager
 def way_over(dialect, inbox_file, **changes):
-    """A way over a simulator of its own; `changes` to the gateway's options only."""
+    """A way over a simulator of its own; `changes` are to the gateway's options only."""
     with serving(Portal()) as portal:
         simulator = Simulator(0, inbox_file, secret=SECRET, receipt_url="")
         with serving(simulator):

@@ -10,7 +10,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from voting_portal.gateways.simulator.inbox import Inbox
+from voting_portal.gateways.simulator.inbox import Arrival, Inbox
 
 NOW = datetime(2026, 6, 26, 1, 15, tzinfo=UTC)
 
@@ -42,6 +42,28 @@ def test_a_text_is_shown_as_sent_with_its_link_to_tap_and_nothing_to_run(simulat
     assert 'href="https://vote.example/v/Ab3dE"' in page
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert "style=" not in page
+
+
+def test_a_card_shows_its_kind_its_title_and_its_button(simulator):
+    link = "https://vote.example/v/Ab3dE"
+    card = Arrival("1", "15400000001", "请投票", "rcs", "<b>股东会</b>", link, "立即投票")
+    simulator.inbox.receive([card, ("2", "15400000002", "plain")], now=NOW)
+
+    _headers, page = get(simulator, "/")
+
+    assert "5G消息" in page
+    assert "<h2>&lt;b&gt;股东会&lt;/b&gt;</h2>" in page
+    assert f'<a href="{link}">立即投票</a>' in page
+    assert page.count("<h2>") == 1
+
+
+def test_a_link_that_is_no_address_is_not_made_one(simulator):
+    card = Arrival("1", "15400000001", "x", "rcs", "t", "javascript:alert(1)", "立即投票")
+
+    simulator.inbox.receive([card], now=NOW)
+
+    _headers, page = get(simulator, "/")
+    assert "javascript:" not in page
 
 
 @pytest.mark.parametrize("number", ["15400000002", "0002"])

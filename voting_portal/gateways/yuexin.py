@@ -147,7 +147,7 @@ class YuexinGateway:
         return {
             "cust_flag": national(message.phone),
             "custom_url": message.link,
-            "dync_params": json.dumps(template.fill(message), ensure_ascii=False),
+            "dync_params": template.fill(message),
             "sms_params": list(self._text.fill(message).values()),
         }
 
@@ -173,8 +173,8 @@ def _verdict(task: Mapping[str, Any]) -> Verdict:
     match task.get("task_state"):
         case "Success" if number:
             return Verdict(Outcome.ACCEPTED, gateway_ref=number, refs=(number,))
-        case "Fail" | "Failed":
-            return Verdict(Outcome.REJECTED, "Fail")
+        case "Failed":
+            return Verdict(Outcome.REJECTED, "Failed")
     return Verdict(Outcome.UNKNOWN, "unreadable answer")
 
 

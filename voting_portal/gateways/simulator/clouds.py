@@ -1,4 +1,4 @@
-"""Simulated clouds: Alibaba's SMS and cards, Tencent's SMS, Huawei's 5G阅信, with their signatures.
+"""Simulated clouds: Alibaba's SMS and cards, Tencent's SMS, with their signatures.
 
 They compose a text from the words that they are given; the template itself stands nowhere here, so
 the handset shows its code.
@@ -31,7 +31,6 @@ from voting_portal.gateways.simulator.carrier import (
     shows_cards,
 )
 from voting_portal.gateways.simulator.inbox import Arrival
-from voting_portal.gateways.yuexin import sha1_of
 
 BUTTON = "查看详情"
 
@@ -45,7 +44,7 @@ def composed(sign: str, template: str, words: Mapping[str, str] | Sequence[str])
 class Cloud(Carrier):
     """Signed in one of the three ways of canonical.py; remembers what it sent, for questions."""
 
-    secret_option, id_option = "access_key_secret", "access_key_id"
+    secret_name, id_name = "access_key_secret", "access_key_id"
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -54,10 +53,10 @@ class Cloud(Carrier):
 
     def signer(self, post: Post) -> str:
         request = canonical.Request("POST", post.path, post.headers, post.body, post.query)
-        return canonical.signed_by(request, secret=self.options[self.secret_option])
+        return canonical.signed_by(request, secret=self.options[self.secret_name])
 
     def is_signed(self, post: Post) -> bool:
-        return self.signer(post) == str(self.options[self.id_option])
+        return self.signer(post) == str(self.options[self.id_name])
 
     def next_id(self) -> str:
         return f"{secrets.token_hex(4)}{next(self._numbers):08d}"
@@ -172,7 +171,7 @@ class AlibabaCarrier(Cloud):
 class TencentCarrier(Cloud):
     """SendSms, PullSmsSendStatusByPhoneNumber; receipts a hundred a post."""
 
-    secret_option, id_option = "secret_key", "secret_id"
+    secret_name, id_name = "secret_key", "secret_id"
     receipts_in_one_post = 100
 
     def refuse(self, post: Post) -> Answer | None:
@@ -232,82 +231,6 @@ class TencentCarrier(Cloud):
             for f in fates
         ]
         return [ReceiptPost(json.dumps(lines).encode())]
-
-
-class YuexinCarrier(Cloud):
-    """send-tasks and mobile-capabilities; a receipt of the SMS, and one where a card was drawn."""
-
-    receipts_in_one_post = 100
-
-    def refuse(self, post: Post) -> Answer | None:
-        if not self.is_signed(post):
-            return json_answer(401, {"error_code": "APIGW.0301", "error_msg": "Incorrect IAM"})
-        return None
-
-    def sends(self, post: Post) -> bool:
-        return post.target == "/v1/aim/send-tasks"
-
-    def too_fast(self) -> Answer:
-        return json_answer(429, {"error_code": "APIGW.0308"})
-
-    def tell(self, post: Post) -> Answer:
-        digests = set(json.loads(post.body)["mobiles"])
-        known = {sha1_of(f"1540000{n:04d}"): f"1540000{n:04d}" for n in range(1, 101)}
-        yes = [d for d in digests if d in known and shows_cards(known[d])]
-        no = [d for d in digests if d in known and not shows_cards(known[d])]
-        return json_answer(200, {"supported_mobiles": yes, "unsupported_mobiles": no})
-
-    def take(self, post: Post) -> Answer:
-        said = json.loads(post.body)
-        channel, task, number = said["sms_channel"], said["resolve_task"], self.next_id()
-        arrivals, fates, failed = [], [], []
-        for one in task["params"]:
-            phone = one["cust_flag"]
-            if not PHONE.fullmatch(phone):
-                failed.append({"cust_flag": phone})
-                continue
-            if not is_reachable(phone):
-                fates.append(Fate(said["task_name"], number, phone, "sms", "UNDELIV"))
-                continue
-            card = composed(channel["sms_sign"], task["tpl_id"], json.loads(one["dync_params"]))
-            text = composed(channel["sms_sign"], channel["sms_tpl_id"], one["sms_params"])
-            fates.append(Fate(said["task_name"], number, phone, "sms", "DELIVRD"))
-            if shows_cards(phone):
-                arrivals.append(
-                    Arrival(
-                        number,
-                        phone,
-                        card,
-                        Kind.CARD.value,
-                        channel["sms_sign"],
-                        one["custom_url"],
-                        BUTTON,
-                    )
-                )
-                fates.append(Fate(said["task_name"], number, phone, "shortchain"))
-            else:
-                arrivals.append(Arrival(number, phone, f"{text} {one['custom_url']}"))
-        self.deliver(arrivals, fates)
-        state = {"task_id": number, "task_state": "Success", "failed_short_chains": failed}
-        return json_answer(200, state)
-
-    def write_receipts(self, fates: Sequence[Fate]) -> list[ReceiptPost]:
-        posts = []
-        for kind in ("sms", "shortchain"):
-            items = [
-                {
-                    "task_id": f.gateway_ref,
-                    "cust_flag": f.phone,
-                    "aim_url": f"km2n.example/{f.phone[-6:]}",
-                    **({"send_status": f.code} if kind == "sms" else {"status": 0}),
-                }
-                for f in fates
-                if f.step == kind
-            ]
-            if items:
-                content = {"request_id": "1", "callback_type": kind, "body": json.dumps(items)}
-                posts.append(ReceiptPost(json.dumps(content).encode()))
-        return posts
 
 
 def parameters(post: Post) -> dict[str, str]:

@@ -54,6 +54,11 @@ class ReceivedMessage:
     link: str
     button: str
 
+    @property
+    def has_address(self) -> bool:
+        """Whether the button leads anywhere: a page of the web, nothing that runs."""
+        return self.link.startswith(("https://", "http://"))
+
 
 class Inbox:
     """Safe for threads: one connection, one at a time."""

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import reverse
 
-from voting_portal.gateways.simulator.company import hire
+from voting_portal.gateways.simulator.carriers import hire
 from voting_portal.gateways.simulator.server import Simulator
 
 

@@ -18,8 +18,9 @@ from voting_portal.gateways.simulator.carrier import (
     json_answer,
 )
 from voting_portal.gateways.simulator.chatbots import BotMessageCarrier, OpenChatbotCarrier
-from voting_portal.gateways.simulator.clouds import AlibabaCarrier, TencentCarrier, YuexinCarrier
+from voting_portal.gateways.simulator.clouds import AlibabaCarrier, TencentCarrier
 from voting_portal.gateways.simulator.inbox import Arrival, Inbox
+from voting_portal.gateways.simulator.koomessage import YuexinCarrier
 
 CUSTOMERS = 10_000  # of a simulated broker: the phones 15400000000 and on
 

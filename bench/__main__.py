@@ -12,6 +12,7 @@ from pathlib import Path
 import django
 
 ROWS = ("import_register", "link", "open_page", "vote", "send", "tally", "detail", "verify")
+ROWS = ("import_register", "link", "open_page", "vote", "send", "dialects", "tally", "detail")
 RESULTS = Path(__file__).with_name("results.json")
 
 

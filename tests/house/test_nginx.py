@@ -204,6 +204,8 @@ def test_what_a_client_says_about_its_address_is_overwritten(proxy):
         (f"/%76{LINK[2:]}", "/%76/1abcd…"),
         (f"/m/..{LINK}", "/m/..…"),
         ("/staff/pass/a-secret-of-some-length", "/staff/pass…"),
+        ("/gateway/sms/receipts/a-secret-of-some-length/a/b", "/gateway/sms/receipts/…"),
+        ("/gateway/sms/receipts", "/gateway/sms/receipts"),
         ("/m/17/ballot?phone=13800000000", "/m/17/ballot"),
         ("/static/css/voter.0123abcd.css", "/static/css/voter.0123abcd.css"),
     ],

@@ -69,6 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "simulator", ""
     protocol_version = "HTTP/1.1"
     timeout = 30
+    disable_nagle_algorithm = True  # head and body leave apart and shall not wait for each other
 
     @property
     def simulator(self) -> Simulator:

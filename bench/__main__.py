@@ -11,8 +11,17 @@ from pathlib import Path
 
 import django
 
-ROWS = ("import_register", "link", "open_page", "vote", "send", "tally", "detail", "verify")
-ROWS = ("import_register", "link", "open_page", "vote", "send", "dialects", "tally", "detail")
+ROWS = (
+    "import_register",
+    "link",
+    "open_page",
+    "vote",
+    "send",
+    "dialects",
+    "tally",
+    "detail",
+    "verify",
+)
 RESULTS = Path(__file__).with_name("results.json")
 
 

@@ -32,6 +32,7 @@ OPTIONS = {
     "webhook": {"secret": SECRET, "phone_key": "agreed with the broker"},
     "alibaba": {**CLOUD, "templates": [TEXT_TEMPLATE]},
     "alibaba_card": {**CLOUD, "templates": [TEXT_TEMPLATE], "sms_template": TEXT_TEMPLATE},
+    "alibaba_rcs": {**CLOUD, "templates": [{"code": "RCS_1", "words": {"name": "简称"}}]},
     "tencent": {
         "secret_id": "AK",
         "secret_key": "SK",

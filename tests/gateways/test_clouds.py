@@ -103,7 +103,7 @@ def test_a_notice_and_a_code_find_their_own_templates(tmp_path):
     assert texts == {"【上证信息】[SMS_1] 虚构一 7K3P9QXM", "【上证信息】[SMS_2] 123456"}
 
 
-@pytest.mark.parametrize("dialect", ["alibaba", "tencent", "yuexin"])
+@pytest.mark.parametrize("dialect", ["alibaba", "alibaba_rcs", "tencent", "yuexin"])
 def test_a_message_without_the_words_of_any_template_is_our_own_fault(dialect, tmp_path):
     with way_over(dialect, tmp_path / "inbox.sqlite3") as way:
         results = way.gateway.send([Message("1", REACHABLE, "text")])
@@ -165,7 +165,7 @@ def test_alibaba_does_not_take_an_earlier_message_for_this_one(alibaba):
     assert alibaba.gateway.query([Handed("2", "", REACHABLE, later)]) == []
 
 
-@pytest.mark.parametrize("dialect", ["alibaba", "alibaba_card", "tencent", "yuexin"])
+@pytest.mark.parametrize("dialect", ["alibaba", "alibaba_card", "alibaba_rcs", "tencent", "yuexin"])
 def test_a_carrier_that_is_away_answers_no_question(dialect):
     options = {"url": "http://127.0.0.1:1", "rate": 1, **OPTIONS[dialect]}
     gateway = DIALECTS[dialect](dialect, options)
@@ -180,7 +180,7 @@ def test_a_carrier_that_is_away_answers_no_question(dialect):
     assert REACHABLE not in str(refusal.value)
 
 
-@pytest.mark.parametrize("dialect", ["alibaba_card", "yuexin"])
+@pytest.mark.parametrize("dialect", ["alibaba_card", "alibaba_rcs", "yuexin"])
 def test_which_phones_show_cards_can_be_asked(dialect, tmp_path):
     with way_over(dialect, tmp_path / "inbox.sqlite3") as way:
         shows = way.gateway.supports([REACHABLE, WITHOUT_CARDS])
@@ -242,6 +242,25 @@ def test_what_people_write_back_to_a_cloud_is_heard(alibaba, tencent):
     now = timezone.now()
     assert alibaba.gateway.read_receipts({}, up, now=now) == [Reply(REACHABLE, "退订")]
     assert tencent.gateway.read_receipts({}, back, now=now) == [Reply(REACHABLE, "T")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "text"),
+    [
+        ("1", "退订", "退订"),
+        ("2", '{"display_text": "不再接收", "post_data": "x"}', "退订"),
+        ("3", '{"display_text": "立即投票", "post_data": "vote"}', "立即投票"),
+    ],
+)
+def test_what_people_write_or_tap_below_a_5g_message_of_alibaba_is_heard(
+    kind, content, text, tmp_path
+):
+    item = {"phone_number": REACHABLE, "mobile_originated_type": kind, "content": content}
+
+    with way_over("alibaba_rcs", tmp_path / "inbox.sqlite3") as way:
+        replies = way.gateway.read_receipts({}, json.dumps([item]).encode(), now=timezone.now())
+
+    assert replies == [Reply(REACHABLE, text)]
 
 
 def test_tencents_receipts_name_our_reference_and_theirs(tencent):

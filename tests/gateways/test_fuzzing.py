@@ -87,6 +87,7 @@ ACCEPTED = {
     "webhook": [{"id": "1", "status": "accepted"}],
     "alibaba": {"Code": "OK", "BizId": "9"},
     "alibaba_card": {"Code": "OK", "Data": {"BizCardId": "9"}},
+    "alibaba_rcs": {"Code": "OK"},
     "tencent": {"Response": {"SendStatusSet": [{"Code": "Ok", "SerialNo": "9"}]}},
     "botmessage": {"errorCode": 0},
     "openchatbot": {"messageId": "9"},

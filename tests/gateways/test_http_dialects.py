@@ -15,7 +15,7 @@ from voting_portal.gateways.signing import signed_headers
 
 REACHABLE, UNREACHABLE = "15400000001", "15400000013"
 DIALECT_NAMES = sorted(OPTIONS)
-SENDS_ONE_BY_ONE = {"tencent", "botmessage", "openchatbot"}
+SENDS_ONE_BY_ONE = {"alibaba_rcs", "tencent", "botmessage", "openchatbot"}
 ARRIVED = {Report.DELIVERED, Report.DISPLAYED}
 
 

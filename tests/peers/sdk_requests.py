@@ -52,6 +52,20 @@ def alibaba(url, call):
             out_id="1",
         )
         return client.send_batch_card_sms(request).body.to_map()
+    if call == "rcs":
+        request = models.SendRCSRequest(
+            phone_numbers=PHONE,
+            sign_name="上证信息",
+            template_code="RCS_1",
+            template_param=json.dumps({"name": "虚构一"}, ensure_ascii=False),
+            out_id="1",
+        )
+        return client.send_rcs(request).body.to_map()
+    if call == "capable":
+        request = models.QueryRCSMobileCapableRequest(
+            phone_numbers=PHONE, sign_name="上证信息", template_code="RCS_1"
+        )
+        return client.query_rcsmobile_capable(request).body.to_map()
     request = models.QueryMobilesCardSupportRequest(template_code="SMS_1", mobiles=[PHONE])
     return client.query_mobiles_card_support(request).body.to_map()
 

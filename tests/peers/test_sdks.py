@@ -99,6 +99,7 @@ def signed_names(post):
     [
         ("alibaba", "alibaba-text", "SK"),
         ("alibaba_card", "alibaba-card", "SK"),
+        ("alibaba_rcs", "alibaba-rcs", "SK"),
         ("tencent", "tencent-text", "SK"),
         ("yuexin", "yuexin-send", "SK"),
     ],
@@ -156,7 +157,11 @@ def test_the_question_what_became_of_a_message_is_asked_as_the_sdk_asks(overhear
 
 @pytest.mark.parametrize(
     ("overheard", "call"),
-    [("alibaba_card", "alibaba-lookup"), ("yuexin", "yuexin-lookup")],
+    [
+        ("alibaba_card", "alibaba-lookup"),
+        ("alibaba_rcs", "alibaba-capable"),
+        ("yuexin", "yuexin-lookup"),
+    ],
     indirect=["overheard"],
 )
 def test_capabilities_are_asked_as_the_sdk_asks(overheard, call):

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from voting_portal.gateways.alibaba import AlibabaGateway
 from voting_portal.gateways.alibaba_card import AlibabaCardGateway
+from voting_portal.gateways.alibaba_rcs import AlibabaRcsGateway
 from voting_portal.gateways.botmessage import BotMessageGateway
 from voting_portal.gateways.http_batch import HttpBatchGateway
 from voting_portal.gateways.openchatbot import OpenChatbotGateway
@@ -28,6 +29,7 @@ DIALECTS: dict[str, Callable[[str, Mapping[str, Any]], Gateway]] = {
     "webhook": WebhookGateway,
     "alibaba": AlibabaGateway,
     "alibaba_card": AlibabaCardGateway,
+    "alibaba_rcs": AlibabaRcsGateway,
     "tencent": TencentGateway,
     "botmessage": BotMessageGateway,
     "openchatbot": OpenChatbotGateway,

@@ -23,6 +23,7 @@ from voting_portal.gateways import canonical
 from voting_portal.gateways.http_exchange import (
     Answer,
     Endpoint,
+    Line,
     Verdict,
     attempt,
     judge,
@@ -60,13 +61,15 @@ OF_A_MESSAGE = {
     "isv.TEMPLATE_PARAMS_ILLEGAL",
 }
 UNCERTAIN = {"isp.SYSTEM_ERROR", "ServiceUnavailable", "InternalError", "SystemError"}
+BLANK_LENGTH, NO_TEMPLATE = "BLANK_LENGTH", "NO_TEMPLATE"
 REASONS: dict[str, Promise] = {
-    "BLANK_LENGTH": _("填入模板的内容为空或超过35个字"),
+    BLANK_LENGTH: _("填入模板的内容为空或超过35个字"),
     "NO_CARD": _("手机不支持卡片"),
-    "NO_TEMPLATE": _("没有适用的短信模板"),
+    NO_TEMPLATE: _("没有适用的短信模板"),
     "EXPIRED": _("在有效期内未送达"),
     "MOBILE_SEND_LIMIT": _("该号码今日短信已达上限"),
     "MOBILE_NOT_ON_SERVICE": _("空号或停机"),
+    "MOBILE_NOT_SUPPORT_RCS": _("手机不支持5G消息"),
     "isv.MOBILE_NUMBER_ILLEGAL": _("号码格式不正确"),
     "isv.BUSINESS_LIMIT_CONTROL": _("该号码短信过于频繁"),
     "isv.PARAM_LENGTH_LIMIT": _("填入模板的内容为空或超过35个字"),
@@ -81,12 +84,13 @@ REASONS: dict[str, Promise] = {
 }
 
 
-class AlibabaGateway:
-    """Options: `url`, `access_key_id`, `access_key_secret`, `sign_name`, `templates`, `rate`."""
+class AlibabaAccount:
+    """What SMS, cards and 5G messages have in common: one account, its templates, its receipts."""
 
     kind = Kind.SMS
     reasons: Mapping[str, Promise] = REASONS
     receipt_answer = ReceiptAnswer(200, b'{"code":0,"msg":"OK"}')
+    takes_links = False  # in the blanks of its templates
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
@@ -95,7 +99,7 @@ class AlibabaGateway:
         self._endpoint = Endpoint(options["url"], ca_file=options.get("ca_file", ""))
         self._key_id, self._secret = options["access_key_id"], options["access_key_secret"]
         self._sign_name = options["sign_name"]
-        self._templates = read_templates(name, options, takes_links=False)
+        self._templates = read_templates(name, options, takes_links=self.takes_links)
 
     def send(self, messages: Sequence[Message]) -> list[Result]:
         results = {
@@ -104,19 +108,6 @@ class AlibabaGateway:
             for result in self._send_by(template, some)
         }
         return [results[message.ref] for message in messages]
-
-    def query(self, handed: Sequence[Handed]) -> list[ReceiptLine]:
-        """One question a message: what the carrier knows of its number on that day."""
-        lines = []
-        for one in handed:
-            try:
-                sent = _the_one_sent(one, self._details(one))
-                if sent is not None and sent["SendStatus"] in (2, 3):  # 1 waits for its receipt
-                    has_arrived = sent["SendStatus"] == 3
-                    lines.append(_line(has_arrived, str(sent.get("ErrCode", "")), ref=one.ref))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise CannotAsk("QuerySendDetails: unreadable answer") from None
-        return lines
 
     def read_receipts(
         self,
@@ -131,8 +122,10 @@ class AlibabaGateway:
         except (ValueError, KeyError, TypeError, AttributeError):
             raise NotFromGateway("the receipt cannot be read") from None
 
-    def call(self, action: str, parameters: Mapping[str, str]) -> Answer:
-        """One signed call; raises NotSent or NoAnswer."""
+    def call(
+        self, action: str, parameters: Mapping[str, str], *, line: Line | None = None
+    ) -> Answer:
+        """One signed call, over `line` if there is one; raises NotSent or NoAnswer."""
         body = canonical.query_string(parameters).encode()
         headers = {
             "host": self._endpoint.host,
@@ -150,7 +143,8 @@ class AlibabaGateway:
             f"ACS3-HMAC-SHA256 Credential={self._key_id},"
             f"SignedHeaders={';'.join(signed)},Signature={signature}"
         )
-        return self._endpoint.exchange("POST", "" if self._endpoint.path else "/", body, headers)
+        target = "" if self._endpoint.path else "/"
+        return (line or self._endpoint).exchange("POST", target, body, headers)
 
     def ask(self, action: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         """The answer to a question that sends nothing; CannotAsk when there is none."""
@@ -162,9 +156,9 @@ class AlibabaGateway:
 
     def _send_by(self, template: Template | None, messages: Sequence[Message]) -> list[Result]:
         if template is None:
-            return all_of(messages, Verdict(Outcome.MISCONFIGURED, "NO_TEMPLATE"))
+            return all_of(messages, Verdict(Outcome.MISCONFIGURED, NO_TEMPLATE))
         fitting = [m for m in messages if has_room(template, m)]
-        too_long = Verdict(Outcome.REJECTED, "BLANK_LENGTH")
+        too_long = Verdict(Outcome.REJECTED, BLANK_LENGTH)
         results = [too_long.on(m) for m in messages if m not in fitting]
         if not fitting:
             return results
@@ -203,6 +197,23 @@ class AlibabaGateway:
             gateway_ref=str(item["biz_id"]),
             phone=phone,
         )
+
+
+class AlibabaGateway(AlibabaAccount):
+    """Options: `url`, `access_key_id`, `access_key_secret`, `sign_name`, `templates`, `rate`."""
+
+    def query(self, handed: Sequence[Handed]) -> list[ReceiptLine]:
+        """One question a message: what the carrier knows of its number on that day."""
+        lines = []
+        for one in handed:
+            try:
+                sent = _the_one_sent(one, self._details(one))
+                if sent is not None and sent["SendStatus"] in (2, 3):  # 1 waits for its receipt
+                    has_arrived = sent["SendStatus"] == 3
+                    lines.append(_line(has_arrived, str(sent.get("ErrCode", "")), ref=one.ref))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise CannotAsk("QuerySendDetails: unreadable answer") from None
+        return lines
 
     def _details(self, one: Handed) -> list[dict[str, Any]]:
         parameters = {

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voting_portal.gateways.alibaba import (
-    AlibabaGateway,
+    AlibabaAccount,
     all_of,
     as_json,
     content_of,
@@ -23,7 +23,7 @@ from voting_portal.gateways.protocol import CannotAsk, Kind, Message, Outcome, R
 from voting_portal.gateways.templates import Template, read_templates
 
 
-class AlibabaCardGateway(AlibabaGateway):
+class AlibabaCardGateway(AlibabaAccount):
     """Options: those of alibaba, and if need be `sms_template` like one of `templates`."""
 
     kind = Kind.CARD

@@ -21,6 +21,7 @@ from voting_portal.gateways.simulator.chatbots import BotMessageCarrier, OpenCha
 from voting_portal.gateways.simulator.clouds import AlibabaCarrier, TencentCarrier
 from voting_portal.gateways.simulator.inbox import Arrival, Inbox
 from voting_portal.gateways.simulator.koomessage import YuexinCarrier
+from voting_portal.gateways.simulator.rcs import AlibabaRcsCarrier
 
 CUSTOMERS = 10_000  # of a simulated broker: the phones 15400000000 and on
 
@@ -57,6 +58,7 @@ CARRIERS: dict[str, type[Carrier]] = {
     "webhook": Partner,
     "alibaba": AlibabaCarrier,
     "alibaba_card": AlibabaCarrier,
+    "alibaba_rcs": AlibabaRcsCarrier,
     "tencent": TencentCarrier,
     "botmessage": BotMessageCarrier,
     "openchatbot": OpenChatbotCarrier,

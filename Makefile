@@ -29,7 +29,7 @@ smoke: install  ## Walk the same road without a person
 test: install lint  ## Lint, types, layers, migrations and all tests
 	@$(RUN) -m pytest -q
 
-peers: install .data/peers/bin/sdks  ## Hold our gateways against software of others
+peers: install .data/peers/bin/sdks .data/peers/node_modules  ## Hold ours against software of others
 	@$(RUN) -m pytest -q tests/peers
 
 .data/peers/bin/sdks: tests/peers/requirements.txt
@@ -37,6 +37,11 @@ peers: install .data/peers/bin/sdks  ## Hold our gateways against software of ot
 	@echo "Installing the SDKs of the clouds into .data/peers ..."
 	@if .data/peers/bin/python -m pip install --quiet -r $<; then touch $@; \
 	  else echo "LEFT OUT: the SDKs could not be installed; the tests that need them are skipped"; fi
+
+.data/peers/node_modules: tests/peers/package.json
+	@mkdir -p .data/peers && cp $< .data/peers/
+	@if npm install --silent --no-audit --no-fund --prefix .data/peers; then touch $@; \
+	  else echo "LEFT OUT: no npm, or no registry; the tests of its packages are skipped"; fi
 
 bench: install  ## Measure every hot path beside its floor
 	@$(RUN) -m bench

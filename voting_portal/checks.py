@@ -13,11 +13,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from meetings.keys import FileKeyStore
 from voting_portal import env
 from voting_portal.common import sealing
+from voting_portal.gateways import DIALECTS, gateway
+from voting_portal.gateways.admission import check_rules
 
 # Settings without which an acknowledged vote can be lost in a crash.
 KEEPS_VOTES = ("fsync", "full_page_writes", "synchronous_commit")
@@ -58,6 +61,27 @@ def check_secret_files(**_options: Any) -> list[CheckMessage]:
         for name, path in sorted(named.items())
         if Path(path).is_file() and Path(path).stat().st_mode & stat.S_IRWXO
     ]
+
+
+@register(Tags.security)
+def check_gateways(**_options: Any) -> list[CheckMessage]:
+    """Every gateway has a dialect that is known, its options, and rules for its receipts.
+
+    Those that are held by a process of their own say so themselves when it starts.
+    """
+    problems: list[CheckMessage] = []
+    hint = "docs/gateways.md names the options of each dialect."
+    for name, options in sorted(settings.GATEWAYS.items()):
+        if getattr(DIALECTS.get(options["dialect"]), "has_own_process", False):
+            continue
+        try:
+            gateway(name)
+            check_rules(name)
+        except ImproperlyConfigured as error:
+            problems.append(Error(str(error), hint=hint, id="portal.E005"))
+        except (ValueError, TypeError, AttributeError) as error:
+            problems.append(Error(f"GATEWAYS: {name}: {error}.", hint=hint, id="portal.E005"))
+    return problems
 
 
 @register(Tags.database)

@@ -103,14 +103,13 @@ def origins(providers: dict[str, dict[str, Any]]) -> list[str]:
 def gateways(name: str, *, simulator: str) -> dict[str, dict[str, Any]]:
     """Gateways as JSON: `{"sms": {"dialect": "...", "url": "...", ...}}`.
 
-    Unset in development, one gateway called `sms` leads to the simulator.
+    Unset in development, one of each kind leads to the simulator.
     """
     text = optional(name)
     if not text:
         if IS_PRODUCTION:
             raise ImproperlyConfigured(f"{name} must be set in production; see .env.example.")
-        secret = "development-only-" + "simulator"
-        return {"sms": {"dialect": "http_batch", "url": simulator, "secret": secret, "rate": 5_000}}
+        return _simulated(simulator)
     try:
         named: dict[str, dict[str, Any]] = json.loads(text)
     except ValueError as error:
@@ -119,3 +118,42 @@ def gateways(name: str, *, simulator: str) -> dict[str, dict[str, Any]]:
         if missing := {"dialect", "url", "rate"} - options.keys():
             raise ImproperlyConfigured(f"{name}: {gateway} lacks {', '.join(sorted(missing))}.")
     return named
+
+
+def _simulated(simulator: str) -> dict[str, dict[str, Any]]:
+    """A checkout's own gateways: SMS, 5G messages, 5G阅信, a broker's app (docs/gateways.md)."""
+    secret = "development-only-" + "simulator"
+    words = {"name": "简称", "code": "代码"}
+    return {
+        "sms": {"dialect": "http_batch", "url": simulator, "secret": secret, "rate": 5_000},
+        "rcs": {
+            "dialect": "botmessage",
+            "url": f"{simulator}/rcs",
+            "chatbot_id": "sip:106500@botplatform.example",
+            "app_id": "development",
+            "app_key": secret,
+            "receipt_token": secret,
+            "receipt_key": secret,
+            "rate": 500,
+        },
+        "card": {
+            "dialect": "yuexin",
+            "url": f"{simulator}/card",
+            "access_key_id": "development",
+            "access_key_secret": secret,
+            "sign_name": "上证信息",
+            "templates": [{"code": "600000001", "words": words}],
+            "sms_template": {"code": "15010661", "words": words},
+            "channel_number": "8822053111111",
+            "app_name": "portal",
+            "receipt_key": secret,
+            "rate": 1_000,
+        },
+        "app": {
+            "dialect": "webhook",
+            "url": f"{simulator}/app",
+            "secret": secret,
+            "phone_key": secret,
+            "rate": 5_000,
+        },
+    }

@@ -96,8 +96,15 @@ def test_a_gateway_that_signs_nothing_must_have_a_secret_address(client, gateway
 def test_a_short_secret_is_none(client, gateways):
     gateways["alibaba"]["receipt_key"] = "short"
 
-    with pytest.raises(ImproperlyConfigured, match="24"):
+    with pytest.raises(ImproperlyConfigured, match="24 or more"):
         post(client, "/gateway/alibaba/receipts/short")
+
+
+def test_networks_that_are_none_are_named(client, gateways):
+    gateways["alibaba"]["receipt_addresses"] = ["203.0.113.7/24"]
+
+    with pytest.raises(ImproperlyConfigured, match=r"alibaba.*host bits"):
+        post(client, f"/gateway/alibaba/receipts/{KEY}")
 
 
 def test_the_same_receipt_again_is_answered_and_kept_once(client):

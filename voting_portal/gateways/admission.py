@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -21,27 +22,40 @@ from voting_portal.gateways.protocol import CanGreet, NotFromGateway, ReceiptAns
 
 SIGNED = {"http_batch", "webhook", "botmessage", "openchatbot"}
 LEAST_KEY_CHARACTERS = 24
+KEY = re.compile(r"[\w-]+", re.ASCII)
 
 
 def admit(name: str, *, key: str, address: str) -> None:
     """NotFromGateway unless the post came to the right address and from one of the carrier's.
 
-    A gateway that does not exist admits nobody. ImproperlyConfigured where one that signs nothing
-    has no key.
+    A gateway that does not exist admits nobody. ImproperlyConfigured as `check_rules`.
     """
-    options: Mapping[str, Any] = settings.GATEWAYS.get(name) or {}
+    check_rules(name)
+    options = _options(name)
     expected = str(options.get("receipt_key", ""))
-    if options and not expected and options["dialect"] not in SIGNED:
-        raise ImproperlyConfigured(f"GATEWAYS: {name} signs nothing and lacks a receipt_key.")
-    if expected and len(expected) < LEAST_KEY_CHARACTERS:
-        raise ImproperlyConfigured(
-            f"GATEWAYS: the receipt_key of {name} has under {LEAST_KEY_CHARACTERS} characters."
-        )
     if not hmac.compare_digest(expected.encode(), key.encode()):
         raise NotFromGateway("it came to a wrong address")
     networks = options.get("receipt_addresses") or ()
     if networks and not _is_within(address, networks):
         raise NotFromGateway("it came from a foreign address")
+
+
+def check_rules(name: str) -> None:
+    """ImproperlyConfigured when the rules of a gateway's receipts let in anybody, or nobody."""
+    options = _options(name)
+    key = str(options.get("receipt_key", ""))
+    if options and not key and options["dialect"] not in SIGNED:
+        raise ImproperlyConfigured(f"GATEWAYS: {name} signs nothing and lacks a receipt_key.")
+    if key and (len(key) < LEAST_KEY_CHARACTERS or not KEY.fullmatch(key)):
+        raise ImproperlyConfigured(
+            f"GATEWAYS: the receipt_key of {name} must be {LEAST_KEY_CHARACTERS} or more letters, "
+            "digits, - and _."
+        )
+    for network in options.get("receipt_addresses") or ():
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"GATEWAYS: receipt_addresses of {name}: {error}.") from None
 
 
 def greet(name: str, *, headers: Mapping[str, str], now: datetime) -> ReceiptAnswer:
@@ -50,6 +64,10 @@ def greet(name: str, *, headers: Mapping[str, str], now: datetime) -> ReceiptAns
     if not isinstance(known, CanGreet):
         raise NotFromGateway("this carrier does not look")
     return known.greet(headers, now=now)
+
+
+def _options(name: str) -> Mapping[str, Any]:
+    return settings.GATEWAYS.get(name) or {}
 
 
 def _is_within(address: str, networks: list[str]) -> bool:

@@ -36,11 +36,13 @@ def current(gateway: str, fetch: Callable[[], tuple[str, int]]) -> str:
             mine = secrets.token_hex(8)
             if client.set(lock, mine, nx=True, ex=FETCH_SECONDS):
                 try:
-                    fresh, life = fetch()
-                    client.set(key, fresh, ex=max(1, life - SPARE_SECONDS))
+                    # Whoever had the lock before may have fetched since this worker looked.
+                    if not (token := _text(client.get(key))):
+                        token, life = fetch()
+                        client.set(key, token, ex=max(1, life - SPARE_SECONDS))
                 finally:
                     client.eval(_FORGET, 1, lock, mine)
-                return fresh
+                return token
             if time.monotonic() > deadline:
                 raise NoToken("another worker fetches")
             time.sleep(0.05)

@@ -20,7 +20,7 @@ from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting, Register
 from meetings.register import records
 from meetings.register.findings import Finding
-from meetings.register.records import Keys, Person
+from meetings.register.records import Person
 from voting_portal.common import ids, masking, partitions, sealing
 
 HOLDERS_AT_ONCE = 2_000
@@ -80,7 +80,7 @@ class Filling:
         has_register = meeting.registers.filter(state=Register.State.LOADED).exists()
         if meeting.state not in lifecycle.BEFORE_INVITATION or not has_register:
             raise CannotFill
-        self._keys = Keys.of_meeting(meeting.pk)
+        self._keys = records.keys_of(meeting.pk)
         self._base = ids.holder_range(meeting.pk)[0]
         token = secrets.token_hex(4)
         names = {name: f"{name}_{token}" for name in ("contacts", "found", "filled")}

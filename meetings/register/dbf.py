@@ -66,7 +66,7 @@ class DbfReader:
                 raise Unreadable(Finding("DBF_STRUCTURE", column=layout.field_at(position)))
         stream = self._content.open()
         stream.read(self._header_bytes)
-        at_once = max(1, 4 * BLOCK_BYTES // self._record_bytes)
+        at_once = max(1, 2 * BLOCK_BYTES // self._record_bytes)
         for first in range(0, self._records, at_once):
             count = min(at_once, self._records - first)
             block = _read_exactly(stream, count * self._record_bytes)

@@ -14,10 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from meetings import journal, lifecycle
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting, Register
+from meetings.register import records
 from meetings.register.checks import Expectation, ExpectedClass, Stated
 from meetings.register.findings import Finding
 from meetings.register.intake import Progress, Report, take_in
-from meetings.register.records import Keys
 from meetings.register.staging import Staging
 from voting_portal.common import locks
 
@@ -51,7 +51,7 @@ def fill_tables(register: Register, file: IO[bytes], *, progress: Progress | Non
         Staging(
             meeting_id=register.meeting_id,
             suffix=suffix_of(register),
-            keys=Keys.of_meeting(register.meeting_id),
+            keys=records.keys_of(register.meeting_id),
             classes=expected.width,
         ) as staging,
     ):
@@ -67,7 +67,6 @@ def fill_tables(register: Register, file: IO[bytes], *, progress: Progress | Non
             transaction.set_rollback(True)
         else:
             staging.build_indexes()
-            staging.drop_working_tables()
     return report
 
 

@@ -16,7 +16,8 @@ from meetings.register import checks, profiles, reading
 from meetings.register.checks import Expectation, Stated
 from meetings.register.fault_list import Findings
 from meetings.register.findings import Finding, Unreadable
-from meetings.register.records import Keys
+from meetings.register.folding import Folding
+from meetings.register.sealed_rows import Keys
 from meetings.register.staging import Staging
 
 Progress = Callable[[float], None]  # is called with the part that is done, 0 to 1
@@ -84,14 +85,15 @@ def take_in(
         if report.rows == 0:
             findings.add([Finding("NO_ROWS")])
     staging.finish()
-    findings.add(staging.duplicates())
+    folding = Folding(staging)
+    findings.add(folding.duplicates())
     if not findings.has_errors:
-        report.accounts = staging.count_accounts()
+        report.accounts = folding.count_accounts()
         findings.add(
             checks.check_totals(expected, stated, accounts=report.accounts, shares=report.shares)
         )
     if not findings.has_errors:
-        report.holders, report.holders_with_mobile = staging.fold()
+        report.holders, report.holders_with_mobile = folding.fold()
     return report
 
 

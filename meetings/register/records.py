@@ -8,32 +8,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
 from django.conf import settings
 
 from meetings.keys import meeting_key
 from meetings.models import Holder, MeetingKey
-from voting_portal.common import ids, sealing
+from meetings.register.sealed_rows import Keys, record_context
+from voting_portal.common import sealing
+
+__all__ = [
+    "Keys",
+    "Person",
+    "account_index",
+    "keys_of",
+    "open_person",
+    "person_index",
+    "phone_index",
+    "record_context",
+    "seal_person",
+]
 
 
-@dataclass(frozen=True)
-class Keys:
-    """The two data keys that a load needs."""
-
-    records: bytes
-    index: bytes
-
-    @classmethod
-    def of_meeting(cls, meeting_id: int) -> Keys:
-        return cls(
-            meeting_key(meeting_id, MeetingKey.Purpose.RECORDS),
-            meeting_key(meeting_id, MeetingKey.Purpose.INDEX),
-        )
-
-    @classmethod
-    def random(cls) -> Keys:
-        """Keys for a check that leaves nothing behind."""
-        return cls(sealing.new_key(), sealing.new_key())
+def keys_of(meeting_id: int) -> Keys:
+    """The keys under which a meeting's register is kept."""
+    return Keys(
+        meeting_key(meeting_id, MeetingKey.Purpose.RECORDS),
+        meeting_key(meeting_id, MeetingKey.Purpose.INDEX),
+    )
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,6 @@ def open_person(holder: Holder) -> Person:
     return Person.decode(sealing.open_sealed(key, bytes(holder.sealed), context=context))
 
 
-def record_context(holder_id: int) -> bytes:
-    return b"holder %d" % holder_id
-
-
 def person_index(
     key: bytes, *, ymt: str, name: str, id_type: str, id_number: str, account: str
 ) -> bytes:
@@ -94,43 +90,3 @@ def account_index(key: bytes, account: str) -> bytes:
 
 def phone_index(key: bytes, phone: str) -> bytes:
     return sealing.blind_index(key, f"phone {phone}")
-
-
-def seal_rows(rows: pl.DataFrame, keys: Keys, *, meeting_id: int) -> pl.DataFrame:
-    """Binary columns for the good rows of a register (checks.py): `person_index`, `account_index`,
-    `phone_index` (null: no phone) and `sealed`, as the functions above make them one by one.
-
-    Each row is sealed as a person of its own, for holder number `row`.
-    """
-    nul = pl.lit("\0")
-    person = (
-        pl.when(pl.col("ymt") != "")
-        .then(pl.concat_str(pl.lit("ymt "), "ymt"))
-        .when(pl.col("id_no") != "")
-        .then(pl.concat_str(pl.lit("id "), "identity", nul, "id_type", nul, "id_no"))
-        .otherwise(pl.concat_str(pl.lit("only account "), "account"))
-    )
-    words = rows.select(
-        person=person.cast(pl.Binary),
-        account=pl.concat_str(pl.lit("account "), "account").cast(pl.Binary),
-        phone=pl.concat_str(pl.lit("phone "), "phone").cast(pl.Binary),
-        record=pl.concat_str(
-            "name", nul, "id_type", nul, "id_no", nul, "phone", nul, "account"
-        ).cast(pl.Binary),
-    )
-    seal = sealing.sealer(keys.records, algorithm=settings.SEALING_ALGORITHM)
-    first = ids.holder_range(meeting_id)[0]
-    sealed = [
-        seal(record, record_context(first + row))
-        for row, record in zip(rows["row"], words["record"], strict=True)
-    ]
-    phones = pl.Series(sealing.blind_indexes(keys.index, words["phone"]), dtype=pl.Binary)
-    return pl.DataFrame(
-        {
-            "person_index": sealing.blind_indexes(keys.index, words["person"]),
-            "account_index": sealing.blind_indexes(keys.index, words["account"]),
-            "phone_index": phones,
-            "sealed": sealed,
-        },
-        schema=dict.fromkeys(("person_index", "account_index", "phone_index", "sealed"), pl.Binary),
-    ).with_columns(phone_index=pl.when(rows["phone"] != "").then("phone_index"))

@@ -1,0 +1,91 @@
+"""A process that seals a register's rows (加密进程) while the one that reads checks the next ones.
+
+It is started with pipes to this process alone and ends when they close, so that it never outlives
+who started it. Keys and rows go through the pipes: never an argument, the environment or a disk.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import polars as pl
+
+from meetings.register.sealed_rows import Lines, RowSealer
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class SealingStopped(Exception):
+    """The process that seals is gone; nothing that it was given may be counted on."""
+
+
+class SealingProcess:
+    """Seals chunk after chunk, in their order: each `give` is answered by one `take`.
+
+    `give` waits while the process is busy with the chunk before, so no more than two are on their
+    way. Both raise SealingStopped.
+    """
+
+    def __init__(self, sealer: RowSealer) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            cwd=_ROOT,
+            env={**os.environ, "POLARS_MAX_THREADS": "1"},  # one core is the reader's
+            start_new_session=True,  # Ctrl-C is for whoever started it
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._into = Connection(os.dup(self._process.stdin.fileno()), readable=False)
+        self._out_of = Connection(os.dup(self._process.stdout.fileno()), writable=False)
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._send(sealer)
+
+    def give(self, rows: pl.DataFrame) -> None:
+        self._send(rows)
+
+    def take(self) -> Lines:
+        try:
+            return Lines(self._out_of.recv_bytes(), self._out_of.recv_bytes())
+        except (EOFError, OSError):
+            raise SealingStopped from None
+
+    def _send(self, what: object) -> None:
+        try:
+            self._into.send_bytes(pickle.dumps(what, protocol=5))
+        except OSError:
+            raise SealingStopped from None
+
+    def close(self) -> None:
+        """End the process at once, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+        self._into.close()
+        self._out_of.close()
+
+
+def seal_until_closed(commands: Connection, answers: Connection) -> None:
+    """The process's work: a RowSealer comes first, then rows."""
+    try:
+        sealer: RowSealer = commands.recv()
+        while True:
+            lines = sealer.lines(commands.recv())
+            answers.send_bytes(lines.holders)
+            answers.send_bytes(lines.holdings)
+    except (EOFError, BrokenPipeError):
+        return  # whoever started it has what it wanted, or is gone
+
+
+if __name__ == "__main__":
+    seal_until_closed(
+        Connection(sys.stdin.fileno(), writable=False),
+        Connection(sys.stdout.fileno(), readable=False),
+    )

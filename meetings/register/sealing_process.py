@@ -49,6 +49,10 @@ class SealingProcess:
         self._process.stdout.close()
         self._send(sealer)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def give(self, rows: pl.DataFrame) -> None:
         self._send(rows)
 

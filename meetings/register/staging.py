@@ -29,7 +29,7 @@ from meetings.register.sealing_process import SealingProcess
 from voting_portal.common import ids, partitions
 
 HOLDERS, HOLDINGS = "meetings_holder", "meetings_holding"
-SEALED_AT_ONCE = 5_000  # rows
+SEALED_AT_ONCE = 6_000  # rows
 _LIMITS = """
 SET LOCAL work_mem = '128MB';
 SET LOCAL maintenance_work_mem = '256MB';

@@ -53,7 +53,7 @@ def tables_of(meeting: Meeting) -> set[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ %s",
-            [rf"_m{meeting.pk}(_|$)|^(rows|repeats|folds|folded)_"],
+            [rf"_m{meeting.pk}(_|$)|^(rows|persons)_"],
         )
         return {name for (name,) in cursor.fetchall()}
 

@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from meetings.models import Holder, Register
-from meetings.register import records
+from meetings.register import records, staging
 from meetings.register.loading import approve_register, load_register
 from meetings.register.receiving import load_next
 from meetings.register.side_lists import import_list
@@ -95,7 +95,8 @@ def data_directory() -> Path:
     not embedded.postgres_is_running() or settings.DATABASES["default"]["HOST"][0] != "/",
     reason="LEFT OUT: the database's files are on another machine",
 )
-def test_a_sweep_of_every_byte_on_disk_finds_nobody(client, tmp_path, caplog):
+def test_a_sweep_of_every_byte_on_disk_finds_nobody(client, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(staging, "SEALED_AT_ONCE", 10)  # so that the second process has its share
     started = time.time() - 1
     operator = make_operator()
     client.force_login(operator)

@@ -124,6 +124,20 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Contact',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('account_index', models.BinaryField(max_length=16, null=True)),
+                ('person_index', models.BinaryField(max_length=16, null=True)),
+                ('phone_index', models.BinaryField(max_length=16)),
+                ('sealed', models.BinaryField()),
+                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='contacts', to='meetings.meeting')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('meeting', 'account_index'), name='contact_of_account'), models.UniqueConstraint(fields=('meeting', 'person_index'), name='contact_of_person'), models.CheckConstraint(condition=models.Q(('account_index__isnull', True), ('person_index__isnull', True), _connector='XOR'), name='contact_by_account_or_person')],
+            },
+        ),
+        migrations.CreateModel(
             name='ListImport',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -7,6 +7,7 @@ from meetings.models.journal import JournalEntry
 from meetings.models.keys import MeetingKey
 from meetings.models.lists import (
     ConcertParty,
+    Contact,
     Insider,
     KindDecision,
     ListedHolder,
@@ -30,6 +31,7 @@ __all__ = [
     "POLICIES",
     "Candidate",
     "ConcertParty",
+    "Contact",
     "Document",
     "Holder",
     "HolderQuerySet",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from meetings.models.agenda import Motion
@@ -23,6 +24,30 @@ class ListImport(ImportedFile):
         verbose_name = _("名单导入")
         verbose_name_plural = _("名单导入")
         constraints = [*ImportedFile.Meta.constraints]
+
+
+class Contact(models.Model):
+    """A phone from a contact file (联系方式), by account or by 一码通: kept sealed, so that the next
+    version of the register gets it, too."""
+
+    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="contacts")
+    account_index = models.BinaryField(max_length=16, null=True)
+    person_index = models.BinaryField(max_length=16, null=True)
+    phone_index = models.BinaryField(max_length=16)
+    sealed = models.BinaryField()  # the phone, bound to the index; register/contacts.py
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["meeting", "account_index"], name="contact_of_account"),
+            models.UniqueConstraint(fields=["meeting", "person_index"], name="contact_of_person"),
+            models.CheckConstraint(
+                condition=Q(account_index__isnull=True) ^ Q(person_index__isnull=True),
+                name="contact_by_account_or_person",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"contact {self.pk}"
 
 
 class ListedHolder(models.Model):

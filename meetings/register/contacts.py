@@ -1,5 +1,6 @@
 """Phones from a contact file (联系方式): registers often lack them, and only the register's holders
-get messages. Each missing one is filled in, the holder's record sealed anew.
+get messages. They are kept sealed, by account or 一码通, so that each version of the register gets
+them; where it lacks a phone, it is filled in and the holder's record sealed anew.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from meetings.models import Meeting, Register
 from meetings.register import records
 from meetings.register.findings import Finding
 from meetings.register.records import Person
-from voting_portal.common import ids, masking, partitions, sealing
+from voting_portal.common import masking, partitions, sealing
 
 HOLDERS_AT_ONCE = 2_000
 _STAGE = """
@@ -29,7 +30,6 @@ CREATE TEMPORARY TABLE {contacts} (
     row integer, line integer, account_index bytea, person_index bytea, shown text,
     phone_index bytea, sealed bytea)
 """
-_INDEX = "CREATE INDEX ON {contacts} (row); ANALYZE {contacts}"
 # A person or an account with two phones: nobody can say which is right.
 _CONFLICTS = """
 SELECT row, line, shown, first FROM (
@@ -38,22 +38,30 @@ SELECT row, line, shown, first FROM (
     FROM {contacts} WINDOW told AS (PARTITION BY account_index, person_index)
 ) c WHERE phone_index <> other ORDER BY row
 """
-_FOUND = """
-CREATE TEMPORARY TABLE {found} AS
-    SELECT c.row, a.holder_id FROM {contacts} c
-    JOIN {holdings} a ON a.account_index = c.account_index
-    UNION
-    SELECT c.row, h.id FROM {contacts} c JOIN {holders} h ON h.person_index = c.person_index
-"""
 _STRANGERS = """
 SELECT row, line, shown FROM {contacts} c
-WHERE NOT EXISTS (SELECT FROM {found} f WHERE f.row = c.row) ORDER BY row
+WHERE NOT EXISTS (SELECT FROM {holdings} a WHERE a.account_index = c.account_index)
+    AND NOT EXISTS (SELECT FROM {holders} h WHERE h.person_index = c.person_index)
+ORDER BY row
 """
-# The first row of the file that names the holder counts, as in the register itself.
+# The first row that names a holder counts, as in the register itself, and the first file.
+_KEEP = """
+INSERT INTO meetings_contact (meeting_id, account_index, person_index, phone_index, sealed)
+    SELECT {meeting}, account_index, person_index, phone_index, sealed FROM {contacts}
+    ORDER BY row
+ON CONFLICT DO NOTHING;
+DROP TABLE {contacts}
+"""
 _MISSING = """
-SELECT DISTINCT ON (h.id) h.id, h.sealed, c.row, c.phone_index, c.sealed
-FROM {found} f JOIN {contacts} c USING (row) JOIN {holders} h ON h.id = f.holder_id
-WHERE h.phone_masked = '' ORDER BY h.id, c.row
+SELECT DISTINCT ON (h.id) h.id, h.sealed, c.account_index, c.person_index, c.phone_index, c.sealed
+FROM (
+    SELECT c.id, a.holder_id FROM meetings_contact c JOIN {holdings} a USING (account_index)
+    WHERE c.meeting_id = {meeting}
+    UNION ALL
+    SELECT c.id, h.id FROM meetings_contact c JOIN {holders} h USING (person_index)
+    WHERE c.meeting_id = {meeting}
+) found JOIN meetings_contact c USING (id) JOIN {holders} h ON h.id = found.holder_id
+WHERE h.phone_masked = '' ORDER BY h.id, c.id
 """
 _FILLED = """
 CREATE TEMPORARY TABLE {filled} (id bigint, phone_masked text, phone_index bytea, sealed bytea)
@@ -61,9 +69,9 @@ CREATE TEMPORARY TABLE {filled} (id bigint, phone_masked text, phone_index bytea
 _UPDATE = """
 UPDATE {holders} h
 SET phone_masked = f.phone_masked, phone_index = f.phone_index, sealed = f.sealed
-FROM {filled} f WHERE h.id = f.id
+FROM {filled} f WHERE h.id = f.id;
+DROP TABLE {filled}
 """
-_DROP = "DROP TABLE {contacts}, {found}, {filled}"
 _COPY_CONTACTS = "COPY {contacts} FROM STDIN"
 _COPY_FILLED = "COPY {filled} FROM STDIN"
 
@@ -72,72 +80,97 @@ class CannotFill(CannotAdvance):
     message = _("名册启用之后、开放投票链接之前才能补充手机号码。")
 
 
-class Filling:
-    """One contact file and the holders of a meeting; everything in the caller's transaction."""
+class Contacts:
+    """The phones that are known of a meeting's holders; everything in the caller's transaction."""
 
-    def __init__(self, meeting: Meeting) -> None:
+    def __init__(self, meeting_id: int, *, holders: str, holdings: str) -> None:
+        """`holders` and `holdings` are the tables of one version of the register."""
+        self._keys = records.keys_of(meeting_id)
+        token = secrets.token_hex(4)
+        self._names: dict[str, sql.Composable] = {
+            "meeting": sql.Literal(meeting_id),
+            "holders": sql.Identifier(holders),
+            "holdings": sql.Identifier(holdings),
+            **{name: sql.Identifier(f"{name}_{token}") for name in ("contacts", "filled")},
+        }
+
+    @classmethod
+    def of_register_in_force(cls, meeting: Meeting) -> Contacts:
         """CannotFill where no register is in force, or links are open."""
         has_register = meeting.registers.filter(state=Register.State.LOADED).exists()
         if meeting.state not in lifecycle.BEFORE_INVITATION or not has_register:
             raise CannotFill
-        self._keys = records.keys_of(meeting.pk)
-        self._base = ids.holder_range(meeting.pk)[0]
-        token = secrets.token_hex(4)
-        names = {name: f"{name}_{token}" for name in ("contacts", "found", "filled")}
-        for table in ("holders", "holdings"):
-            names[table] = partitions.partition_name(f"meetings_{table[:-1]}", meeting.pk)
-        self._names = {name: sql.Identifier(table) for name, table in names.items()}
+        return cls(
+            meeting.pk,
+            holders=partitions.partition_name("meetings_holder", meeting.pk),
+            holdings=partitions.partition_name("meetings_holding", meeting.pk),
+        )
 
-    def fill(self, chunks: Iterator[pl.DataFrame]) -> Iterator[Finding]:
-        """Give holders without a phone the one of the file; yields what is wrong or odd."""
+    def keep(self, chunks: Iterator[pl.DataFrame]) -> Iterator[Finding]:
+        """Keep the phones of a file and fill in those that the register lacks; yields what is wrong
+        or odd."""
         self._execute(_STAGE)
         for chunk in chunks:
             self._stage(chunk)
-        self._execute(_INDEX)
         for row, line, shown, first in self._rows(_CONFLICTS):
             yield Finding("DUPLICATE_ROW", row, line, "account_no", shown, first)
-        self._execute(_FOUND)
         for row, line, shown in self._rows(_STRANGERS):
             yield Finding("NOT_ON_REGISTER", row, line, "account_no", shown)
+        self._execute(_KEEP)
+        self.fill_in()
+
+    def fill_in(self) -> int:
+        """Give the holders without a phone the one that is kept; returns how many."""
+        filled = 0
         self._execute(_FILLED)
-        self._fill_missing()
-        self._execute(_UPDATE)
-        self._execute(_DROP)
-
-    def _stage(self, rows: pl.DataFrame) -> None:
-        with connection.cursor() as cursor, cursor.copy(self._compose(_COPY_CONTACTS)) as copy:
-            for row in rows.iter_rows(named=True):
-                phone = row["phone"][-11:]
-                account, ymt = row["account_no"], row["ymt_no"]
-                copy.write_row(
-                    (
-                        row["row"],
-                        row["line"],
-                        (account and records.account_index(self._keys.index, account)) or None,
-                        None if account else self._person_index(ymt),
-                        masking.mask_account(account or ymt),
-                        records.phone_index(self._keys.index, phone),
-                        self._seal(phone.encode(), context=_contact_context(row["row"])),
-                    )
-                )
-
-    def _fill_missing(self) -> None:
         with connection.chunked_cursor() as cursor:
             cursor.execute(self._compose(_MISSING))
             while found := cursor.fetchmany(HOLDERS_AT_ONCE):
+                filled += len(found)
                 with (
                     connection.cursor() as writer,
                     writer.copy(self._compose(_COPY_FILLED)) as copy,
                 ):
                     for row in found:
                         copy.write_row(self._filled(*row))
+        self._execute(_UPDATE)
+        return filled
+
+    def _stage(self, rows: pl.DataFrame) -> None:
+        with connection.cursor() as cursor, cursor.copy(self._compose(_COPY_CONTACTS)) as copy:
+            for row in rows.iter_rows(named=True):
+                phone = row["phone"][-11:]
+                account, ymt = row["account_no"], row["ymt_no"]
+                index = (
+                    records.account_index(self._keys.index, account)
+                    if account
+                    else self._person_index(ymt)
+                )
+                copy.write_row(
+                    (
+                        row["row"],
+                        row["line"],
+                        index if account else None,
+                        None if account else index,
+                        masking.mask_account(account or ymt),
+                        records.phone_index(self._keys.index, phone),
+                        self._seal(phone.encode(), context=_contact_context(index)),
+                    )
+                )
 
     def _filled(
-        self, holder: int, sealed: bytes, row: int, phone_index: bytes, sealed_phone: bytes
+        self,
+        holder: int,
+        sealed: bytes,
+        account_index: bytes | None,
+        person_index: bytes | None,
+        phone_index: bytes,
+        sealed_phone: bytes,
     ) -> tuple[Any, ...]:
         """The holder's new phone and record."""
         key = self._keys.records
-        phone = sealing.open_sealed(key, sealed_phone, context=_contact_context(row)).decode()
+        named_by = _contact_context(account_index or person_index or b"")
+        phone = sealing.open_sealed(key, sealed_phone, context=named_by).decode()
         context = records.record_context(holder)
         person = Person.decode(sealing.open_sealed(key, sealed, context=context))
         record = replace(person, phone=phone).encode()
@@ -167,5 +200,6 @@ class Filling:
                 yield from found
 
 
-def _contact_context(row: int) -> bytes:
-    return b"contact %d" % row
+def _contact_context(named_by: bytes) -> bytes:
+    """A phone is bound to the account or person that it was given for."""
+    return b"contact " + named_by

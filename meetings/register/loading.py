@@ -17,6 +17,7 @@ from meetings.lifecycle import SamePerson
 from meetings.models import Meeting, Register
 from meetings.preparing import find_listed_holders
 from meetings.register import filling, reading
+from meetings.register.contacts import Contacts
 from meetings.register.filling import AlreadyInvited, CannotLoad
 from meetings.register.intake import Progress
 from meetings.register.staging import HOLDERS, HOLDINGS
@@ -102,10 +103,14 @@ def approve_register(register_id: int, *, by: str, now: datetime) -> Register:
         if "register_second_person" not in str(error):
             raise
         raise SamePerson from None
-    for table in (HOLDERS, HOLDINGS):
-        partitions.attach(table, f"{table}_{filling.suffix_of(register)}", meeting.pk)
+    holders, holdings = (f"{t}_{filling.suffix_of(register)}" for t in (HOLDERS, HOLDINGS))
+    # Before the tables take their place: that locks out whoever reads registers.
+    phones = Contacts(meeting.pk, holders=holders, holdings=holdings).fill_in()
+    partitions.attach(HOLDERS, holders, meeting.pk)
+    partitions.attach(HOLDINGS, holdings, meeting.pk)
     find_listed_holders(meeting.pk)
-    journal.record(meeting, "register.approved", by=by, at=now, **filling.facts_of(register))
+    facts = filling.facts_of(register)
+    journal.record(meeting, "register.approved", by=by, at=now, **facts, phones_filled_in=phones)
     if meeting.state == Meeting.State.DRAFT:
         lifecycle.advance(
             meeting.pk,

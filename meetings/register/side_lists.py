@@ -31,9 +31,10 @@ from meetings.models import (
     Register,
 )
 from meetings.preparing import COUNTED, ListClosed, find_listed_holders
-from meetings.register import contacts, profiles, reading, records
+from meetings.register import profiles, reading, records
 from meetings.register.checks import ACCOUNT, PHONE, YMT
 from meetings.register.chunks import findings_where
+from meetings.register.contacts import Contacts
 from meetings.register.fault_list import Findings
 from meetings.register.findings import Finding, Unreadable
 from voting_portal.common import masking
@@ -90,7 +91,10 @@ def import_list(
         with transaction.atomic():
             rows = _Rows(meeting, LISTS[kind], findings)
             take: Callable[[Iterator[pl.DataFrame]], Iterator[Finding]]
-            take = rows.enlist if LISTS[kind].model else contacts.Filling(meeting).fill
+            if LISTS[kind].model:
+                take = rows.enlist
+            else:
+                take = Contacts.of_register_in_force(meeting).keep
             try:
                 findings.add(take(rows.read(file, file_name)))
             except Unreadable as refusal:

@@ -13,6 +13,7 @@ from django.urls import reverse
 from meetings.keys import meeting_key
 from meetings.models import (
     ConcertParty,
+    Contact,
     Holder,
     Holding,
     Insider,
@@ -28,6 +29,7 @@ from meetings.register.loading import approve_register, load_register
 from meetings.register.side_lists import import_list
 from tests.factories import make_operator
 from tests.meetings.register.files import GOOD_ID, OTHER_ID, csv_file, row, sample_meeting
+from voting_portal.common import sealing
 
 pytestmark = pytest.mark.django_db
 
@@ -196,6 +198,60 @@ def test_a_contact_file_fills_missing_phones_and_seals_them(meeting):
     assert [third.sealed, fourth.sealed] == others
 
 
+def test_phones_of_a_contact_file_reach_every_later_version_of_the_register(meeting):
+    rows = [
+        row("A000000002", ymt="180000000002", name="李四", id_no=OTHER_ID, phone=""),
+        row("A000000001", phone=""),
+        row("A000000003", ymt="180000000003", name="王五", id_no="", phone="15400000003"),
+        row("A000000004", ymt="180000000004", name="赵六", id_no="", phone=""),
+    ]
+    load(meeting, *rows[1:3])
+    fill(
+        meeting,
+        "A000000001,,15400000011",
+        ",180000000002,15400000012",
+        "A000000003,,15400000013",
+    )
+
+    load(meeting, *rows)
+
+    second, first, third, fourth = Holder.objects.of_meeting(meeting.pk).order_by("id")
+    shown = [holder.phone_masked for holder in (first, second, third, fourth)]
+    assert shown == ["154****0011", "154****0012", "154****0003", ""]
+    assert records.open_person(second) == records.Person(
+        "李四", "01", OTHER_ID, "15400000012", ("A000000002",)
+    )
+    key = meeting_key(meeting.pk, MeetingKey.Purpose.INDEX)
+    assert bytes(first.phone_index) == records.phone_index(key, "15400000011")
+    approval = meeting.journal.filter(verb="register.approved").order_by("-id")[0]
+    assert approval.details["phones_filled_in"] == 2
+
+
+def test_a_kept_phone_is_sealed_for_its_account_only(meeting):
+    load(meeting, row("A000000001", phone=""), row("A000000002", id_no=OTHER_ID, phone=""))
+    fill(meeting, "A000000001,,15400000011")
+    kept = Contact.objects.get()
+
+    stored = b"".join(map(bytes, (kept.account_index, kept.phone_index, kept.sealed)))
+    assert b"15400000011" not in stored
+    assert b"A000000001" not in stored
+    other = records.account_index(meeting_key(meeting.pk, MeetingKey.Purpose.INDEX), "A000000002")
+    Contact.objects.update(account_index=other)
+    with pytest.raises(sealing.CannotOpen):
+        load(meeting, row("A000000001", phone=""), row("A000000002", id_no=OTHER_ID, phone=""))
+
+
+def test_the_first_file_that_names_an_account_counts_for_later_versions_too(meeting):
+    load(meeting, row("A000000001", phone=""))
+    fill(meeting, "A000000001,,15400000011", "A000000001,,15400000011")
+    fill(meeting, "A000000001,,15400000012")
+
+    load(meeting, row("A000000001", phone=""))
+
+    assert Holder.objects.get().phone_masked == "154****0011"
+    assert Contact.objects.count() == 1
+
+
 def test_a_contact_file_with_one_bad_row_fills_nothing(meeting):
     load(meeting, row("A000000001", phone=""), row("A000000002", id_no=OTHER_ID, phone=""))
     before = list(Holder.objects.order_by("id").values())
@@ -216,8 +272,9 @@ def test_a_contact_file_with_one_bad_row_fills_nothing(meeting):
     ]
     assert [w["kind"] for w in received.warnings] == ["NOT_ON_REGISTER"]
     assert list(Holder.objects.order_by("id").values()) == before
+    assert not Contact.objects.exists()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_class WHERE relname ~ '^(contacts|found|filled)_'")
+        cursor.execute("SELECT count(*) FROM pg_class WHERE relname ~ '^(contacts|filled)_'")
         assert cursor.fetchone() == (0,)
 
 

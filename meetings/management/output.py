@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import resource
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Iterable
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
 
+from meetings.register import fault_list
 from meetings.register.findings import Finding
 
 SHOWN = 50
@@ -49,7 +52,7 @@ def findings_table(title: str, findings: Iterable[Finding]) -> list[str]:
         words = ["-" if cell is None else str(cell) for cell in cells]
         lines.append("\t".join((*words, finding.reason, finding.remedy)))
     if len(findings) > SHOWN:
-        lines.append(f"... and {len(findings) - SHOWN} more; --json shows them")
+        lines.append(f"... and {len(findings) - SHOWN} more; --faults FILE writes them all")
     return lines
 
 
@@ -59,6 +62,21 @@ def places(findings: Iterable[Finding]) -> list[dict[str, object]]:
         {key: value for key, value in finding.as_json().items() if key != "value"}
         for finding in findings
     ]
+
+
+def faults_file(path: str) -> BinaryIO:
+    """The argument of --faults, opened before anything is loaded."""
+    try:
+        return Path(path).open("wb")
+    except OSError as error:
+        raise ArgumentTypeError(f"{path}: {error.strerror}") from None
+
+
+def write_faults(file: BinaryIO | None, packed: bytes) -> None:
+    """Write a complete fault list as CSV, if there is a file for it."""
+    if file is not None:
+        with file:
+            file.writelines(fault_list.as_csv(packed))
 
 
 def kept_findings(kept: Iterable[dict[str, Any]]) -> list[Finding]:

@@ -27,8 +27,8 @@ class ListImport(ImportedFile):
 
 
 class Contact(models.Model):
-    """A phone from a contact file (联系方式), by account or by 一码通: kept sealed, so that the next
-    version of the register gets it, too."""
+    """A phone from a contact file (联系方式), by account or 一码通: sealed, and kept for the next
+    version of the register, too."""
 
     meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="contacts")
     account_index = models.BinaryField(max_length=16, null=True)

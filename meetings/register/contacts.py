@@ -53,7 +53,8 @@ ON CONFLICT DO NOTHING;
 DROP TABLE {contacts}
 """
 _MISSING = """
-SELECT DISTINCT ON (h.id) h.id, h.sealed, c.account_index, c.person_index, c.phone_index, c.sealed
+SELECT DISTINCT ON (h.id)
+    h.id, h.sealed, coalesce(c.account_index, c.person_index), c.phone_index, c.sealed
 FROM (
     SELECT c.id, a.holder_id FROM meetings_contact c JOIN {holdings} a USING (account_index)
     WHERE c.meeting_id = {meeting}
@@ -159,18 +160,12 @@ class Contacts:
                 )
 
     def _filled(
-        self,
-        holder: int,
-        sealed: bytes,
-        account_index: bytes | None,
-        person_index: bytes | None,
-        phone_index: bytes,
-        sealed_phone: bytes,
+        self, holder: int, sealed: bytes, named_by: bytes, phone_index: bytes, sealed_phone: bytes
     ) -> tuple[Any, ...]:
         """The holder's new phone and record."""
         key = self._keys.records
-        named_by = _contact_context(account_index or person_index or b"")
-        phone = sealing.open_sealed(key, sealed_phone, context=named_by).decode()
+        kept = sealing.open_sealed(key, sealed_phone, context=_contact_context(named_by))
+        phone = kept.decode()
         context = records.record_context(holder)
         person = Person.decode(sealing.open_sealed(key, sealed, context=context))
         record = replace(person, phone=phone).encode()

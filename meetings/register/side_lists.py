@@ -91,10 +91,8 @@ def import_list(
         with transaction.atomic():
             rows = _Rows(meeting, LISTS[kind], findings)
             take: Callable[[Iterator[pl.DataFrame]], Iterator[Finding]]
-            if LISTS[kind].model:
-                take = rows.enlist
-            else:
-                take = Contacts.of_register_in_force(meeting).keep
+            is_list = LISTS[kind].model is not None
+            take = rows.enlist if is_list else Contacts.of_register_in_force(meeting).keep
             try:
                 findings.add(take(rows.read(file, file_name)))
             except Unreadable as refusal:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from django.db import transaction
+from django.db.models import Q
 
 from meetings import lifecycle
 from meetings.lifecycle import CannotAdvance
@@ -50,13 +51,21 @@ class _SideForm:
     total_shares: int | None = None
     is_stated: bool = False
 
+    @property
+    def stated_record_date(self) -> date | None:
+        return self.record_date if self.is_stated else None
+
+
+# When a file and what stands beside it were last written; a program can set the other times back.
+_Stamp = tuple[int | None, ...]
+
 
 class Watch:
     """A folder, and what was seen in it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._done: set[tuple[str, int, int]] = set()  # names, sizes and times of change
+        self._done: dict[str, _Stamp] = {}
         self._said: dict[str, str] = {}
 
     def look(self, *, now: datetime) -> Iterator[Sighting]:
@@ -65,12 +74,11 @@ class Watch:
             if path.name.startswith(".") or path.name.endswith((CHECKSUM, SIDE_FORM)):
                 continue
             try:
-                status = path.stat()
-                stamp = path.name, status.st_size, status.st_mtime_ns
-                if not path.is_file() or stamp in self._done:
+                stamp = _stamp(path)
+                if not path.is_file() or self._done.get(path.name) == stamp:
                     continue
                 sighting = _load(path, now=now)
-                self._done.add(stamp)
+                self._done[path.name] = stamp
             except _NotYet as reason:
                 sighting = Sighting(path.name, f"waits: {reason}")
             except OSError as error:
@@ -91,9 +99,21 @@ def _load(path: Path, *, now: datetime) -> Sighting:
         # Two watchers, or a watcher and a worker: the second one comes again later.
         if not locks.try_to_hold(locks.REGISTER, meeting.pk):
             raise _NotYet("another register of the meeting is being loaded")
-        if known := meeting.registers.filter(sha256=sha256).order_by("version").first():
+        if known := _known(meeting, sha256, form):
             return Sighting(path.name, f"was loaded before, as version {known.version}")
         return _load_into(meeting, file, path.name, form, sha256, now=now)
+
+
+def _known(meeting: Meeting, sha256: str, form: _SideForm) -> Register | None:
+    """The version that has this content. One that was refused for what its side form said is tried
+    again with another one."""
+    found = meeting.registers.filter(sha256=sha256).order_by("version")
+    as_stated = Q(
+        stated_accounts=form.accounts,
+        stated_shares=form.total_shares,
+        stated_record_date=form.stated_record_date,
+    )
+    return found.filter(~Q(state=Register.State.REFUSED) | as_stated).first()
 
 
 def _load_into(
@@ -106,7 +126,7 @@ def _load_into(
             file_name=name,
             stated_holders=form.accounts,
             stated_shares=form.total_shares,
-            stated_record_date=form.record_date if form.is_stated else None,
+            stated_record_date=form.stated_record_date,
             expected_sha256=sha256,
             by=WATCHER,
             now=now,
@@ -119,6 +139,14 @@ def _load_into(
     else:
         words = f"checked as version {register.version}, waits for approval"
     return Sighting(name, f"{words}; read {register.rows_read:,} rows", register)
+
+
+def _stamp(path: Path) -> _Stamp:
+    beside = (path.with_name(path.name + suffix) for suffix in (CHECKSUM, SIDE_FORM))
+    return (
+        path.stat().st_ctime_ns,
+        *(other.stat().st_ctime_ns if other.exists() else None for other in beside),
+    )
 
 
 def _checksum_beside(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from meetings.management.output import findings_table, places
+from meetings.management.output import faults_file, findings_table, places, write_faults
 from meetings.models import ShareClass
 from meetings.register.checks import Expectation, ExpectedClass, Stated
 from meetings.register.intake import CheckedFile, check_file
@@ -34,6 +34,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--totals", type=Path, help="the side form as JSON")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument("--faults", type=faults_file, metavar="FILE", help="all faults as CSV")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         expected = Expectation(
@@ -49,6 +50,7 @@ class Command(BaseCommand):
             stated = _stated(options["totals"])
             with path.open("rb") as file:
                 checked = check_file(file, file_name=path.name, expected=expected, stated=stated)
+            write_faults(options["faults"], checked.report.findings.fault_list.packed())
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}") from None
         if options["json"]:

@@ -16,10 +16,12 @@ from django.utils import timezone
 from meetings.lifecycle import CannotAdvance
 from meetings.management.output import (
     ProgressBar,
+    faults_file,
     findings_table,
     kept_findings,
     peak_megabytes,
     places,
+    write_faults,
 )
 from meetings.models import Meeting, Register
 from meetings.register.loading import approve_register, load_register
@@ -40,6 +42,7 @@ class Command(BaseCommand):
             "--wait", action="store_true", help="leave the approval to a person in the admin"
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument("--faults", type=faults_file, metavar="FILE", help="all faults as CSV")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         started = time.monotonic()
@@ -59,6 +62,7 @@ class Command(BaseCommand):
                     progress=bar,
                 )
             bar.clear()
+            write_faults(options["faults"], register.fault_list)
             if register.state == Register.State.CHECKED and not options["wait"]:
                 register = approve_register(register.pk, by=options["approve"], now=timezone.now())
         except OSError as error:

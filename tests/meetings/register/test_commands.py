@@ -14,7 +14,14 @@ from django.core.management import CommandError, call_command
 from meetings.models import Holder, Register
 from meetings.register import checks, profiles, reading
 from meetings.register.synthetic import SPECIAL, write_register
-from tests.meetings.register.files import RECORD_DATE, SAMPLES, expectation, sample_meeting
+from tests.meetings.register.files import (
+    RECORD_DATE,
+    SAMPLES,
+    csv_file,
+    expectation,
+    row,
+    sample_meeting,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -95,6 +102,37 @@ def test_import_register_refuses_with_status_one():
     assert (content["status"], content["rows"], content["rows_refused"]) == ("refused", 40, 40)
     assert content["errors"] == [{"kind": "QTY_ZERO", "row": 6, "line": 7, "column": "qty"}]
     assert not Holder.objects.of_meeting(meeting.pk).exists()
+
+
+def test_the_complete_list_of_faults_is_written_as_csv(tmp_path):
+    meeting = sample_meeting()
+    bad = csv_file(*(row(f"A{n:09d}", qty="0") for n in range(1_200))).getvalue()
+    (tmp_path / "bad.csv").write_bytes(bad)
+    expected = ("--security-code", "600000", "--record-date", "2026-06-23", "--capital", "A=1")
+    checked, imported = tmp_path / "checked.csv", tmp_path / "imported.csv"
+
+    statuses = (
+        run("check_register", tmp_path / "bad.csv", *expected, "--faults", checked)[1],
+        run("import_register", meeting.pk, tmp_path / "bad.csv", "--faults", imported)[1],
+    )
+
+    assert statuses == (1, 1)
+    lines = imported.read_text(encoding="utf-8-sig").splitlines()
+    assert len(lines) == 1_201
+    assert lines[1_200].startswith("错误 error,QTY_ZERO,1200,1201,qty,0,")
+    assert checked.read_bytes() == imported.read_bytes()
+
+
+def test_a_list_of_faults_that_cannot_be_written_stops_the_import_before_it_begins(tmp_path):
+    meeting = sample_meeting()
+
+    with pytest.raises(CommandError, match="No such file or directory"):
+        run(
+            *("import_register", meeting.pk, SAMPLES / "register.xlsx"),
+            *("--faults", tmp_path / "nowhere" / "faults.csv"),
+        )
+
+    assert not Register.objects.exists()
 
 
 def test_import_register_can_leave_the_approval_to_a_person():

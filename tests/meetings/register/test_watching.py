@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -102,6 +103,41 @@ def test_the_side_form_tells_the_meeting_and_the_totals(tmp_path):
         form["total_shares"],
         RECORD_DATE,
     )
+
+
+def test_a_corrected_file_of_the_same_name_size_and_time_is_loaded(tmp_path):
+    sample_meeting()
+    deliver(tmp_path, content=CONTENT.replace(b",100,", b",000,"))
+    os.utime(tmp_path / NAME, (0, 0))
+    watch = Watch(tmp_path)
+    refused = said(watch)
+    unchanged = said(watch)
+
+    deliver(tmp_path)
+    os.utime(tmp_path / NAME, (0, 0))
+    corrected = said(watch)
+
+    assert refused == [(NAME, "refused as version 1: QTY_ZERO; read 1 rows")]
+    assert unchanged == []
+    assert corrected == [(NAME, "checked as version 2, waits for approval; read 1 rows")]
+
+
+def test_a_corrected_side_form_is_tried_with_the_same_file(tmp_path):
+    sample_meeting()
+    deliver(tmp_path)
+    form = {"security_code": "600000", "record_date": str(RECORD_DATE), "accounts": 2}
+    side_form = tmp_path / f"{NAME}.totals.json"
+    side_form.write_text(json.dumps(form))
+    watch = Watch(tmp_path)
+    refused = said(watch)
+    other = said(Watch(tmp_path))
+
+    side_form.write_text(json.dumps(form | {"accounts": 1}))
+    corrected = said(watch)
+
+    assert refused == [(NAME, "refused as version 1: TOTAL_ACCOUNTS; read 1 rows")]
+    assert other == [(NAME, "was loaded before, as version 1")]
+    assert corrected == [(NAME, "checked as version 2, waits for approval; read 1 rows")]
 
 
 def test_a_bad_file_is_refused_once_with_its_faults(tmp_path):

@@ -85,5 +85,6 @@ def kept_findings(kept: Iterable[dict[str, Any]]) -> list[Finding]:
 
 
 def peak_megabytes() -> int:
-    """The most memory that this process has had resident so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    """The most memory that this process and the one that sealed for it have had resident so far."""
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(resource.getrusage(who).ru_maxrss for who in whose) // 1024

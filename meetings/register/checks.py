@@ -4,6 +4,7 @@ rest becomes what the loading needs, in the words that the portal uses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -33,6 +34,10 @@ CLASSES = {
     "特别表决权股份": "SVR",
 }
 ORDINARY = ("", "PT", "普通股")
+# Words of 流通类型 and 权益类别, and codes that a spreadsheet took for numbers: rows that say the
+# same in other words are the same row.
+CIRCULATION = {"无限售流通股": "0", "有限售条件流通股": "1"}
+RIGHTS = {"无": "00", "0": "00", "质押": "01", "1": "01"}
 ID_TYPES = {
     "居民身份证": "01",
     "身份证": "01",
@@ -46,10 +51,17 @@ ID_TYPES = {
     "营业执照注册号": "12",
     "批文号": "13",
     "其他": "99",
+    **{str(code): f"0{code}" for code in range(1, 8)},  # as a spreadsheet writes them
 }
 RESIDENT, RESIDENCE_PERMITS, CREDIT_CODE = "01", ("06", "07"), "11"
 PEOPLE = ("01", "02", "03", "04", "05", "06", "07")
 BODIES = ("11", "12", "13")
+
+# What names no document: `-`, 无, 0000. Whoever shares it is not one person.
+DOCUMENT = "[1-9]"
+# Written to deceive whoever reads it: a formula, HTML, or characters that nobody sees.
+SUSPICIOUS = r"^[=+\-@]|<|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+FILE_NAME = re.compile(r"(?<![0-9])([0-9]{6})_([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?![0-9])")
 
 # Found by name only (N9): they vote for others, or not at all.
 NOMINEES = "客户信用交易担保|转融通担保|约定购回|香港中央结算|HKSCC"
@@ -105,8 +117,8 @@ def check_rows(frame: pl.DataFrame, expected: Expectation) -> tuple[pl.DataFrame
     """The good rows of a chunk, and what is wrong or odd in it.
 
     Columns of the good rows: row, line, account, ymt, name, identity (the name as it is compared),
-    id_type, id_no, share_class (number), nature (流通类型 and 权益类别), shares, phone (blank: not
-    sendable), kind (of Holder).
+    id_type, id_no, document (the number where it tells a person), share_class (number), nature
+    (流通类型 and 权益类别), shares, phone (blank: not sendable), kind (of Holder).
     """
     frame = frame.with_columns(pl.lit("").alias(at) for at in OPTIONAL if at not in frame.columns)
     rules = _refusals(expected)
@@ -148,6 +160,14 @@ def check_side_form(expected: Expectation, stated: Stated) -> Iterator[Finding]:
     if stated.record_date not in (None, expected.record_date):
         value = f"{stated.record_date} ≠ {expected.record_date}"
         yield Finding("RECORD_DATE_MISMATCH", value=value)
+
+
+def check_file_name(expected: Expectation, file_name: str) -> Iterator[Finding]:
+    """A name that tells security and date (`..600000_20260623..`) should tell the meeting's."""
+    if named := FILE_NAME.search(file_name):
+        code, *day = named.groups()
+        if (code, "-".join(day)) != (expected.security_code, str(expected.record_date)):
+            yield Finding("FILE_NAME", value=named[0])
 
 
 def _refusals(expected: Expectation) -> list[tuple[str, str, pl.Expr]]:
@@ -199,7 +219,12 @@ def _good_rows(frame: pl.DataFrame, expected: Expectation) -> pl.DataFrame:
         id_type=id_type,
         id_no=id_no,
         share_class=_class_number(expected),
-        nature=pl.concat_str("circ_type", pl.lit("|"), "right_type"),
+        document=pl.when(id_no.str.contains(DOCUMENT)).then(id_no).otherwise(pl.lit("")),
+        nature=pl.concat_str(
+            pl.col("circ_type").replace(CIRCULATION),
+            pl.lit("|"),
+            pl.col("right_type").replace(RIGHTS),
+        ),
         shares=pl.col("qty").cast(pl.Int64),
         phone=phone.str.extract(PHONE).fill_null(""),
     )
@@ -229,7 +254,7 @@ def _folded(frame: pl.DataFrame, column: str) -> pl.Expr:
 
 def _oddities(frame: pl.DataFrame, good: pl.DataFrame) -> Iterator[Finding]:
     """Warnings: the register stays the legal evidence, a person should have a look."""
-    suspicious = pl.col("holder_name").str.contains(r"^[=+\-@]|<")
+    suspicious = pl.col("holder_name").str.contains(SUSPICIOUS)
     yield from findings_where(frame, suspicious, "NAME_SUSPICIOUS", "holder_name", "holder_name")
     if "is_name_cut" in frame.columns:
         cut = pl.col("is_name_cut")

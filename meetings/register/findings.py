@@ -12,7 +12,14 @@ from voting_portal.common import masking
 
 WARNINGS = frozenset(
     {
-        *("ALREADY_LISTED", "ID_CHECKSUM", "ID_DATE", "NAME_SUSPICIOUS", "NAME_TRUNCATED"),
+        *(
+            "ALREADY_LISTED",
+            "FILE_NAME",
+            "ID_CHECKSUM",
+            "ID_DATE",
+            "NAME_SUSPICIOUS",
+            "NAME_TRUNCATED",
+        ),
         *("NOT_ON_REGISTER", "UNKNOWN_COLUMN"),
     }
 )
@@ -50,6 +57,10 @@ KINDS = {
         _("用原始文件上传,或另存为UTF-8。"),
     ),
     "FIELD_TOO_LONG": (_("内容超过1000个字符。"), _("核对该列是否错位。")),
+    "FILE_NAME": (
+        _("文件名中的证券代码或日期与会议不符。"),
+        _("仅作提示:核对是否选错了会议或文件。"),
+    ),
     "FORMULA_CELL": (_("单元格是公式。"), _("在Excel中选择性粘贴为数值后重新上传。")),
     "ID_CHECKSUM": (_("证件号码的校验位不符。"), _("仅作提示:以名册为准,可与公司核对。")),
     "ID_DATE": (_("15位身份证号码中的日期不存在。"), _("仅作提示:以名册为准,可与公司核对。")),

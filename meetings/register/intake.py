@@ -71,6 +71,7 @@ def take_in(
     report = Report()
     findings = report.findings
     findings.add(checks.check_side_form(expected, stated))
+    findings.add(checks.check_file_name(expected, file_name))
     try:
         for rows in _good_rows(file, file_name, expected, report, progress):
             staging.add(rows)

@@ -20,7 +20,7 @@ from meetings.register.xlsx import XlsxReader
 
 SEPARATORS = {".csv": ",", ".txt": "\t"}
 # 中国结算 names its DBF prefix + security code + "." + month (1 to 9, a to c) + day.
-_DBF_SUFFIX = re.compile(r"\.(dbf|[1-9a-c]\d\d)")
+_DBF_SUFFIX = re.compile(r"\.(dbf|mdd|[1-9a-c][0-9]{2})")
 
 
 def open_register(file: IO[bytes], *, file_name: str) -> Reader:

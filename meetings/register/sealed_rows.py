@@ -23,7 +23,6 @@ HOLDING_COLUMNS = (
     *("id", "holder_id", "account_index", "account_masked", "share_class", "shares"),
     *("line", "nature", "told"),
 )
-_SECRET = ("person_index", "account_index", "phone_index", "sealed")
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,8 @@ class RowSealer:
         person = (
             pl.when(pl.col("ymt") != "")
             .then(pl.concat_str(pl.lit("ymt "), "ymt"))
-            .when(pl.col("id_no") != "")
-            .then(pl.concat_str(pl.lit("id "), "identity", nul, "id_type", nul, "id_no"))
+            .when(pl.col("document") != "")
+            .then(pl.concat_str(pl.lit("id "), "identity", nul, "id_type", nul, "document"))
             .otherwise(pl.concat_str(pl.lit("only account "), "account"))
         )
         words = rows.select(
@@ -104,16 +103,13 @@ class RowSealer:
         ]
         has_phone = words["phone"].is_not_null()
         phones = iter(sealing.blind_indexes(self.keys.index, words["phone"].filter(has_phone)))
-        columns = (
-            sealing.blind_indexes(self.keys.index, words["person"]),
-            sealing.blind_indexes(self.keys.index, words["account"]),
-            [next(phones) if has else None for has in has_phone],
-            sealed,
-        )
-        return [
-            pl.Series(name, values, pl.Binary)
-            for name, values in zip(_SECRET, columns, strict=True)
-        ]
+        columns: dict[str, list[bytes] | list[bytes | None]] = {
+            "person_index": sealing.blind_indexes(self.keys.index, words["person"]),
+            "account_index": sealing.blind_indexes(self.keys.index, words["account"]),
+            "phone_index": [next(phones) if has else None for has in has_phone],
+            "sealed": sealed,
+        }
+        return [pl.Series(name, values, pl.Binary) for name, values in columns.items()]
 
 
 def record_context(holder_id: int) -> bytes:
@@ -143,4 +139,4 @@ def _phone_masked(phone: pl.Expr) -> pl.Expr:
 
 def _how_well_told() -> pl.Expr:
     """How well a row tells whose it is, 1 the best: 一码通, document, account alone."""
-    return pl.when(pl.col("ymt") != "").then(1).when(pl.col("id_no") != "").then(2).otherwise(3)
+    return pl.when(pl.col("ymt") != "").then(1).when(pl.col("document") != "").then(2).otherwise(3)

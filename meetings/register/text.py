@@ -22,6 +22,7 @@ from meetings.register.chunks import (
 from meetings.register.findings import Finding, Unreadable
 from meetings.register.profiles import Layout, heading_of
 
+_BOM = "\ufeff"  # as text: GB18030 has one, too
 LONGEST_LINE = BLOCK_BYTES  # bytes; honest records are far shorter
 # Control characters at the beginning of pictures, archives, spreadsheets and databases. NUL is not
 # one of them: inside a register it is a fault of its row.
@@ -58,7 +59,7 @@ class TextReader:
         if len(header) == 1 and heading_of(header[0]) is None:
             raise Unreadable(Finding("NOT_A_REGISTER"))
         self._line = reader.line_num
-        return header
+        return [header[0].lstrip(_BOM), *header[1:]]
 
     def chunks(self, layout: Layout) -> Iterator[Chunk]:
         """A block of whole records at a time; what can be told of is told before Unreadable."""

@@ -22,12 +22,12 @@ from meetings import lifecycle
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting, Register
 from meetings.register import reading
+from meetings.register.checks import FILE_NAME
 from meetings.register.loading import load_register
 from voting_portal.common import locks
 
 WATCHER = "system:watch"
 CHECKSUM, SIDE_FORM = ".sha256", ".totals.json"
-_NAMED = re.compile(r"(?<![0-9])([0-9]{6})_([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?![0-9])")
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _side_form(path: Path) -> _SideForm:
             if not all(isinstance(n, int | None) for n in (accounts, shares)):
                 raise ValueError
             return _SideForm(code, day, accounts, shares, is_stated=True)
-        if named := _NAMED.search(path.name):
+        if named := FILE_NAME.search(path.name):
             code, year, month, day_of_month = named.groups()
             return _SideForm(code, date(int(year), int(month), int(day_of_month)))
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -62,7 +62,7 @@ class Command(BaseCommand):
                     progress=bar,
                 )
             bar.clear()
-            write_faults(options["faults"], register.fault_list)
+            write_faults(options["faults"], bytes(register.fault_list))
             if register.state == Register.State.CHECKED and not options["wait"]:
                 register = approve_register(register.pk, by=options["approve"], now=timezone.now())
         except OSError as error:

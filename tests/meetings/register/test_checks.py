@@ -10,6 +10,7 @@ import pytest
 from meetings.register import checks, profiles, reading
 from meetings.register.fault_list import KEPT_OF_A_KIND, Findings
 from meetings.register.findings import Finding
+from meetings.register.sealed_rows import Keys, RowSealer
 from tests.meetings.register.files import GOOD_ID, csv_file, expectation, row
 
 pytestmark = pytest.mark.django_db  # the profiles of headers are data
@@ -75,6 +76,65 @@ def test_other_accounts_are_refused(account, kind):
 @pytest.mark.parametrize("ymt", ["1", "000000000000", "无", "A80000000001"])
 def test_a_placeholder_never_joins_people(ymt):
     assert check(row("A000000001", ymt=ymt))[1] == [("ACCOUNT_FORMAT", 1, "ymt_no")]
+
+
+@pytest.mark.parametrize("id_no", ["-", "无", "0", "000000000000000000", "N/A"])
+def test_a_document_that_is_none_never_joins_people(id_no):
+    good, _found = check(
+        row("A000000001", id_no=id_no, id_type="其他"),
+        row("A000000002", id_no=id_no, id_type="其他"),
+    )
+
+    assert good["document"].to_list() == ["", ""]
+    keys = Keys.random()
+    lines = RowSealer(keys, "AES-256-GCM", 0, 1).lines(good).holders.decode().splitlines()
+    assert len({line.split(",")[-3] for line in lines}) == 2
+
+
+def test_a_row_that_comes_again_in_other_words_is_the_same_row():
+    in_codes = row("A000000001", circ="0", right="00"), row("A000000001", circ="1", right="01")
+    in_words = (
+        row("A000000001", circ="无限售流通股", right="无"),
+        row("A000000001", circ="有限售条件流通股", right="质押"),
+    )
+    as_numbers = row("A000000001", circ="0", right="0"), row("A000000001", circ="1", right="1")
+
+    natures = check(*in_codes, *in_words, *as_numbers)[0]["nature"].to_list()
+
+    assert natures == ["0|00", "1|01"] * 3
+
+
+def test_a_type_of_document_is_the_same_in_code_word_and_number():
+    types = ("01", "居民身份证", "1")
+
+    good, _found = check(*(row(f"A00000000{n}", id_type=name) for n, name in enumerate(types)))
+
+    assert set(good["id_type"]) == {"01"}
+
+
+@pytest.mark.parametrize("name", ["=1+1", "@x", "<b>", "张\u202e三", "张\u200b三"])
+def test_a_name_that_deceives_is_kept_and_shown(name):
+    good, found = check(row("A000000001", name=name))
+
+    assert good["name"].to_list() == [name]
+    assert found == [("NAME_SUSPICIOUS", 1, "holder_name")]
+
+
+@pytest.mark.parametrize(
+    ("file_name", "kinds"),
+    [
+        ("t1_600000_20260623.dbf", []),
+        ("T1_600000_2026-06-23.csv", []),
+        ("register.csv", []),
+        ("t1_600000_20260622.dbf", ["FILE_NAME"]),
+        ("t1_600001_20260623.dbf", ["FILE_NAME"]),
+    ],
+)
+def test_a_file_name_of_another_security_or_day_is_a_warning(file_name, kinds):
+    found = list(checks.check_file_name(expectation(), file_name))
+
+    assert [finding.kind for finding in found] == kinds
+    assert all(finding.is_warning for finding in found)
 
 
 @pytest.mark.parametrize(

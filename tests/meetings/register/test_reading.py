@@ -113,6 +113,22 @@ def test_encodings_are_told_apart(encoding):
     assert (findings, records[0]["holder_name"]) == ([], "张㐂𠀀")
 
 
+def test_a_byte_order_mark_of_gb18030_is_no_part_of_the_header():
+    text = b"\x84\x31\x95\x33" + csv_file(
+        row("A000000001", name="张拟三")
+    ).getvalue().decode().encode("gb18030")
+
+    records, findings = read(text, "a.csv")
+
+    assert (findings, records[0]["security_code"]) == ([], "600000")
+
+
+def test_a_mark_of_utf_8_before_gb18030_is_refused():
+    text = b"\xef\xbb\xbf" + csv_file(row("A000000001")).getvalue().decode().encode("gb18030")
+
+    assert kinds(text, "a.csv") == [("ENCODING", None, 1)]
+
+
 def test_the_line_of_a_wrong_byte_is_found_in_the_last_block_too():
     rows = [row(f"A{n:09d}") for n in range(30_000)]
     text = csv_file(*rows, row("A999999999", name="坏")).getvalue()

@@ -6,9 +6,12 @@ The floor is COPY of the same rows as CSV into a bare table, and two indexes on 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -19,21 +22,75 @@ NOW = datetime(2026, 6, 24, tzinfo=UTC)
 ROWS_OF_A_HOLDER = 1.07  # in a synthetic register: some have a second account, or restricted shares
 
 
-def measure(scale: Scale) -> Iterator[Row]:
-    """Rows `import dbf` and `import csv`: seconds for a register of about `scale.rows` rows."""
-    from django.db import connection
+@dataclass(frozen=True)
+class Taken:
+    """What an import took; megabytes of both its processes."""
 
-    database = str(connection.settings_dict["NAME"])
-    spawn = multiprocessing.get_context("spawn")
+    seconds: float
+    rows: int
+    megabytes: int
+
+
+class _Peak:
+    """The most memory that this process and those that it started had resident at one time.
+
+    Looked at while they run: what the system notes of a child that ended counts the moment when it
+    was still a copy of its parent.
+    """
+
+    def __enter__(self) -> _Peak:
+        self.megabytes = 0
+        self._is_over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch)
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._is_over.set()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(0.05):
+            started = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            resident = sum(map(_resident_pages, ["self", *started])) * os.sysconf("SC_PAGE_SIZE")
+            self.megabytes = max(self.megabytes, resident >> 20)
+
+
+def _resident_pages(process: str) -> int:
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    except OSError:
+        return 0  # it has just ended
+
+
+def measure(scale: Scale) -> Iterator[Row]:
+    """Rows `import dbf` and `import csv`: seconds for a register of about `scale.rows` rows.
+
+    `import memory` has the peaks of memory in the place of seconds, at `scale.rows` rows and at a
+    tenth of them: the ratio is 1 when the length of a register does not matter.
+    """
     with tempfile.TemporaryDirectory() as folder:
         csv, dbf = (_make(Path(folder) / f"register.{kind}", scale.rows) for kind in ("csv", "dbf"))
         floor = _floor(csv)
-        for path in (dbf, csv):
-            # In a process of its own, whose peak of memory is the import's.
-            with spawn.Pool(1) as pool:
-                seconds, rows, peak = pool.apply(_import, (path, database))
-            note = f"{rows:,} rows, {rows / seconds:,.0f} rows/s, peak RSS {peak} MB"
-            yield Row(f"import {path.suffix[1:]}", seconds, floor, "s", is_rate=False, note=note)
+        long = [_import_apart(path) for path in (dbf, csv)]
+        for path, taken in zip((dbf, csv), long, strict=True):
+            speed = f"{taken.rows:,} rows, {taken.rows / taken.seconds:,.0f} rows/s"
+            note = f"{speed}, peak RSS {taken.megabytes} MB"
+            name = f"import {path.suffix[1:]}"
+            yield Row(name, taken.seconds, floor, "s", is_rate=False, note=note)
+        short = _import_apart(_make(Path(folder) / "short.dbf", scale.rows // 10))
+    peaks = long[0].megabytes, short.megabytes
+    each = " and ".join(f"{1e6 * t.seconds / t.rows:.1f} us" for t in (long[0], short))
+    note = f"{long[0].rows:,} rows, floor: {short.rows:,}; a row takes {each}"
+    yield Row("import memory", *peaks, "MB", is_rate=False, note=note)
+
+
+def _import_apart(path: Path) -> Taken:
+    """An import in a process of its own, whose peak of memory is the import's."""
+    from django.db import connection
+
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_import, (path, str(connection.settings_dict["NAME"])))
 
 
 def _make(path: Path, rows: int) -> Path:
@@ -70,15 +127,14 @@ def _floor(csv: Path) -> float:
     return seconds
 
 
-def _import(path: Path, database: str) -> tuple[float, int, int]:
-    """Seconds, rows and megabytes of an import into a meeting of its own."""
+def _import(path: Path, database: str) -> Taken:
+    """Into a meeting of its own."""
     import django
 
     django.setup()
     from django.db import connection
 
     connection.settings_dict["NAME"] = database
-    from meetings.management.output import peak_megabytes
     from meetings.models import Issuer, Meeting, ShareClass
     from meetings.preparing import prepare_meeting
     from meetings.register.loading import approve_register, load_register
@@ -98,11 +154,12 @@ def _import(path: Path, database: str) -> tuple[float, int, int]:
     ShareClass.objects.create(meeting=meeting, number=0, capital=10**15)
     prepare_meeting(meeting, by="bench:1", now=NOW)
     started = time.perf_counter()
-    with path.open("rb") as file:
-        register = load_register(meeting.pk, file, file_name=path.name, by="bench:1", now=NOW)
-    approve_register(register.pk, by="bench:2", now=NOW)
+    with _Peak() as peak:
+        with path.open("rb") as file:
+            register = load_register(meeting.pk, file, file_name=path.name, by="bench:1", now=NOW)
+        approve_register(register.pk, by="bench:2", now=NOW)
     seconds = time.perf_counter() - started
     for table in ("meetings_holder", "meetings_holding"):
         partitions.drop(partitions.partition_name(table, meeting.pk))
     connection.close()
-    return seconds, register.rows_loaded, peak_megabytes()
+    return Taken(seconds, register.rows_loaded, peak.megabytes)

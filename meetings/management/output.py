@@ -85,6 +85,6 @@ def kept_findings(kept: Iterable[dict[str, Any]]) -> list[Finding]:
 
 
 def peak_megabytes() -> int:
-    """The most memory that this process and the one that sealed for it have had resident so far."""
+    """No more memory than this have this process and the one that sealed for it had resident."""
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     return sum(resource.getrusage(who).ru_maxrss for who in whose) // 1024

@@ -39,7 +39,7 @@ class SealingProcess:
             bufsize=0,
             cwd=_ROOT,
             env={**os.environ, "POLARS_MAX_THREADS": "1"},  # one core is the reader's
-            start_new_session=True,  # Ctrl-C is for whoever started it
+            process_group=0,  # Ctrl-C is for whoever started it
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -47,18 +47,33 @@ class SealingProcess:
         self._out_of = Connection(os.dup(self._process.stdout.fileno()), writable=False)
         self._process.stdin.close()
         self._process.stdout.close()
+        self._is_ready = False
         self._send(sealer)
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has started; until then `give` would wait for that."""
+        if not self._is_ready and self._out_of.poll():
+            self._receive()
+            self._is_ready = True
+        return self._is_ready
+
     def give(self, rows: pl.DataFrame) -> None:
         self._send(rows)
 
     def take(self) -> Lines:
+        if not self._is_ready:
+            self._receive()
+            self._is_ready = True
+        return Lines(self._receive(), self._receive())
+
+    def _receive(self) -> bytes:
         try:
-            return Lines(self._out_of.recv_bytes(), self._out_of.recv_bytes())
+            return self._out_of.recv_bytes()
         except (EOFError, OSError):
             raise SealingStopped from None
 
@@ -77,8 +92,9 @@ class SealingProcess:
 
 
 def seal_until_closed(commands: Connection, answers: Connection) -> None:
-    """The process's work: a RowSealer comes first, then rows."""
+    """The process's work: it says that it is there, gets a RowSealer first and then rows."""
     try:
+        answers.send_bytes(b"ready")
         sealer: RowSealer = commands.recv()
         while True:
             lines = sealer.lines(commands.recv())

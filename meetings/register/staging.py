@@ -93,19 +93,16 @@ class Staging:
             partitions.index_detached(table, name)
 
     def _sealed(self, rows: pl.DataFrame) -> Callable[[], Lines]:
-        """What gives the lines of some rows, sealed here or in the process beside.
-
-        The first ones are sealed here: most registers have no more, and a process would be started
-        for nothing.
-        """
-        if not self._has_begun:
-            self._has_begun = True
-            lines = self._sealer.lines(rows)
-            return lambda: lines
-        if self._process is None:
+        """What gives the lines of some rows, sealed in the process beside or, until it is there,
+        in this one. Most registers end with the first rows, for which none is started."""
+        if self._process is None and self._has_begun:
             self._process = SealingProcess(self._sealer)
-        self._process.give(rows)
-        return self._process.take
+        self._has_begun = True
+        if self._process is not None and self._process.is_ready:
+            self._process.give(rows)
+            return self._process.take
+        lines = self._sealer.lines(rows)
+        return lambda: lines
 
     def _copy(self, take: Callable[[], Lines]) -> None:
         lines = take()

@@ -19,7 +19,7 @@ from django.conf import settings
 from meetings.models import Holder, Register
 from meetings.register import checks, staging
 from meetings.register.loading import approve_register, load_register
-from meetings.register.records import Person
+from meetings.register.records import Person, open_person
 from meetings.register.sealed_rows import (
     HOLDER_COLUMNS,
     HOLDING_COLUMNS,
@@ -173,6 +173,7 @@ def test_a_killed_main_process_leaves_no_orphan(tmp_path, is_busy):
 @pytest.mark.django_db
 def test_a_killed_second_process_leaves_nothing_and_the_next_load_succeeds(monkeypatch):
     monkeypatch.setattr(staging, "SEALED_AT_ONCE", 100)
+    monkeypatch.setattr(SealingProcess, "is_ready", True)
     meeting = sample_meeting()
     before = tables_of(meeting)
     file = csv_file(*(row(f"A{at:09d}", ymt=f"18{at:010d}") for at in range(1_000)))
@@ -195,6 +196,22 @@ def test_a_killed_second_process_leaves_nothing_and_the_next_load_succeeds(monke
     register = load_register(meeting.pk, file, file_name="r.csv", by="operator:1", now=NOW)
     approve_register(register.pk, by="operator:2", now=NOW)
     assert Holder.objects.of_meeting(meeting.pk).count() == 1_000
+
+
+@pytest.mark.django_db
+def test_rows_are_sealed_here_until_the_second_process_is_there(monkeypatch):
+    monkeypatch.setattr(staging, "SEALED_AT_ONCE", 100)
+    ready = iter([False, False, True, False, *[True] * 20])
+    monkeypatch.setattr(SealingProcess, "is_ready", property(lambda _process: next(ready)))
+    meeting = sample_meeting()
+    file = csv_file(*(row(f"A{at:09d}", ymt=f"18{at:010d}") for at in range(1_000)))
+
+    register = load_register(meeting.pk, file, file_name="r.csv", by="operator:1", now=NOW)
+    approve_register(register.pk, by="operator:2", now=NOW)
+
+    holders = Holder.objects.of_meeting(meeting.pk).order_by("id")
+    accounts = [account for holder in holders for account in open_person(holder).accounts]
+    assert accounts == [f"A{at:09d}" for at in range(1_000)]
 
 
 @pytest.mark.django_db

@@ -13,6 +13,7 @@ import polars as pl
 
 from meetings.register.chunks import findings_where
 from meetings.register.findings import Finding
+from meetings.register.id_numbers import has_resident_check_character, is_credit_code
 
 ACCOUNT = r"^(?:[ABDEF][0-9]{9}|C[19][0-9]{8})$"
 YMT = r"^[0-9]{12}$"
@@ -66,10 +67,6 @@ FILE_NAME = re.compile(r"(?<![0-9])([0-9]{6})_([0-9]{4})-?([0-9]{2})-?([0-9]{2})
 # Found by name only (N9): they vote for others, or not at all.
 NOMINEES = "客户信用交易担保|转融通担保|约定购回|香港中央结算|HKSCC"
 VOTELESS = "回购专用"
-
-_RESIDENT_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-CREDIT_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-_CREDIT_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 
 
 @dataclass(frozen=True)
@@ -264,9 +261,9 @@ def _oddities(frame: pl.DataFrame, good: pl.DataFrame) -> Iterator[Finding]:
     resident = with_number.filter(
         id_type_is((RESIDENT,)) & ~is_15 | id_type_is(RESIDENCE_PERMITS) & is_18
     )
-    wrong = resident.filter(~_has_resident_check_character())
+    wrong = resident.filter(~has_resident_check_character())
     bodies = with_number.filter(id_type_is((CREDIT_CODE,)))
-    wrong_body = [not _is_credit_code(number) for number in bodies["id_no"]]
+    wrong_body = [not is_credit_code(number) for number in bodies["id_no"]]
     old = with_number.filter(id_type_is((RESIDENT,)) & is_15)
     born = pl.concat_str(pl.lit("19"), pl.col("id_no").str.slice(6, 6)).str.to_date(
         "%Y%m%d", strict=False
@@ -279,33 +276,3 @@ def _oddities(frame: pl.DataFrame, good: pl.DataFrame) -> Iterator[Finding]:
         ("ID_DATE", old.filter(no_date)),
     ):
         yield from findings_where(rows, everyone, kind, "id_no", "id_no")
-
-
-def _has_resident_check_character() -> pl.Expr:
-    """GB 11643: the weighted digits and the check character (X is ten) leave 1 modulo 11."""
-    number = pl.col("id_no")
-    body = number.str.slice(0, 17).cast(pl.Int64, strict=False)
-    check = number.str.slice(17).replace("X", "10").cast(pl.Int64, strict=False)
-    is_right = (resident_sum(body) + check) % 11 == 1
-    return (number.str.contains("^[0-9]{17}[0-9X]$") & is_right).fill_null(value=False)
-
-
-def resident_sum(body: pl.Expr) -> pl.Expr:
-    """The weighted sum of the first seventeen digits of a resident's number."""
-    return pl.sum_horizontal(
-        body // 10 ** (16 - at) % 10 * weight for at, weight in enumerate(_RESIDENT_WEIGHTS)
-    )
-
-
-def credit_check_character(body: str) -> str:
-    """GB 32100: what follows seventeen characters; ValueError for one of I, O, S, V and Z."""
-    values = map(CREDIT_ALPHABET.index, body)
-    weighted = sum(weight * value for weight, value in zip(_CREDIT_WEIGHTS, values, strict=True))
-    return CREDIT_ALPHABET[(31 - weighted % 31) % 31]
-
-
-def _is_credit_code(number: str) -> bool:
-    try:
-        return len(number) == 18 and credit_check_character(number[:17]) == number[17]
-    except ValueError:
-        return False

@@ -22,6 +22,7 @@ from meetings.register.staging import Staging
 
 Progress = Callable[[float], None]  # is called with the part that is done, 0 to 1
 _SEEN = {"account": pl.String, "share_class": pl.Int16, "shares": pl.Int64, "kind": pl.String}
+LINES_AT_ONCE = 50_000
 _ANY_MEETING = 1  # a check belongs to none; its ids are rolled back with everything else
 
 
@@ -150,10 +151,14 @@ def _good_rows(
 
 def _accounts_sha256(rows: pl.DataFrame, codes: Mapping[int, str]) -> str:
     sums = rows.group_by("account", "share_class").agg(pl.col("shares").cast(pl.Int128).sum())
-    lines = sorted(
-        f"{account}|{codes[number]}|{total}" for account, number, total in sums.iter_rows()
-    )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    code = pl.col("share_class").replace_strict(codes, return_dtype=pl.String)
+    total = pl.col("shares").cast(pl.String)
+    lines = sums.select(pl.concat_str("account", code, total, separator="|")).to_series().sort()
+    digest = hashlib.sha256()
+    for start in range(0, len(lines), LINES_AT_ONCE):
+        some = "\n".join(lines[start : start + LINES_AT_ONCE])
+        digest.update(f"\n{some}".encode() if start else some.encode())
+    return digest.hexdigest()
 
 
 def _accounts_of(rows: pl.DataFrame, kind: str) -> list[str]:

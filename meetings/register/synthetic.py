@@ -17,7 +17,7 @@ from typing import IO, Literal
 import polars as pl
 import xlsxwriter
 
-from meetings.register.checks import CREDIT_ALPHABET, credit_check_character, resident_sum
+from meetings.register.id_numbers import CREDIT_ALPHABET, credit_check_character, resident_sum
 
 Format = Literal["dbf", "csv", "xlsx"]
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from meetings.register import intake
 from meetings.register.checks import Expectation, ExpectedClass
 from meetings.register.intake import CheckedFile, check_file
 from tests.meetings.register.files import RECORD_DATE, SAMPLES, samples, stated_in
@@ -79,3 +80,12 @@ def test_a_check_leaves_no_table_behind():
             "SELECT relname FROM pg_class WHERE relname ~ '_check_|^rows_|^repeats_|^folds_'"
         )
         assert cursor.fetchall() == []
+
+
+def test_the_digest_of_accounts_is_the_same_however_many_are_taken_at_once(monkeypatch):
+    sample = next(s for s in samples() if s["file"] == "register_utf8_bom.csv")
+    at_once = check(sample).accounts_sha256
+
+    monkeypatch.setattr(intake, "LINES_AT_ONCE", 7)
+
+    assert check(sample).accounts_sha256 == at_once == sample["expect"]["accounts_sha256"]

@@ -62,13 +62,14 @@ def _make_campaign(holders: int) -> Any:
     from django.utils import timezone
 
     from notifications import campaigns
+    from notifications.routing import plan_of
     from notifications.wording import default_wording
     from tests.factories import make_holders, make_meeting
 
     meeting, now = make_meeting(motions=False), timezone.now()
     make_holders(meeting, holders)
     campaign = campaigns.plan_campaign(
-        meeting.pk, wording=default_wording(), gateway="sms", by="operator:1", now=now
+        meeting.pk, wording=default_wording(), plan=plan_of("sms"), by="operator:1", now=now
     )
     campaigns.approve_campaign(campaign.pk, by="operator:2", now=now)
     return campaigns.start_campaign(campaign.pk, by="operator:1", now=now)

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 from ballots.opening import note_attempt
 from meetings.lifecycle import BEFORE_INVITATION
 from meetings.models import Meeting
-from notifications import campaigns, tasks, wording
+from notifications import campaigns, routing, tasks, wording
 from notifications.audiences import count_audience
 from notifications.models import Campaign, Delivery
 from notifications.progress import TELLING, progress, tells_of_votes, without_telling
@@ -47,7 +47,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
 
     class Meta:
         model = Campaign
-        fields = ("meeting", "gateway", "wording")
+        fields = ("meeting", "wording")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -77,8 +77,7 @@ class CampaignAdmin(OperatorAdmin):
     """Planned here, changed by steps only: what was approved is what is sent."""
 
     form = CampaignForm
-    fields = ("meeting", "gateway", "wording")
-    list_display = ("meeting", "number", "gateway", "state", "planned", "started_at", "done_at")
+    list_display = ("meeting", "number", "ways", "state", "planned", "started_at", "done_at")
     list_filter = ("state",)
     list_select_related = ("meeting__issuer",)
     search_fields = ("meeting__issuer__security_code", "meeting__issuer__short_name")
@@ -86,6 +85,9 @@ class CampaignAdmin(OperatorAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
+
+    def get_fields(self, _request: HttpRequest, obj: Campaign | None = None) -> tuple[str, ...]:
+        return ("meeting", "ways" if obj else "gateway", "wording")
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -100,15 +102,19 @@ class CampaignAdmin(OperatorAdmin):
             *super().get_urls(),
         ]
 
-    def save_model(self, request: HttpRequest, obj: Campaign, _form: Any, _change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Campaign, form: Any, _change: bool) -> None:
         planned = campaigns.plan_campaign(
             obj.meeting_id,
             wording=obj.wording,
-            gateway=obj.gateway,
+            plan=routing.plan_of(form.cleaned_data["gateway"]),
             by=actor_of(request),
             now=timezone.now(),
         )
         obj.pk, obj.number = planned.pk, planned.number
+
+    @admin.display(description=_("发送方案"))
+    def ways(self, campaign: Campaign) -> str:
+        return routing.in_words(campaign.plan)
 
     def panel(self, campaign: Campaign) -> dict[str, Any]:
         """What the campaign's page shows above its fields."""

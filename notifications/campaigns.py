@@ -1,9 +1,10 @@
 """The life of a campaign (发送批次): planned by one person, approved by another, then sent.
 
     DRAFT -> APPROVED -> RUNNING <-> PAUSED -> DONE          aside: CANCELLED
+                            ^-------------------'  when a later step of the plan is due
 
 Starting freezes the audience: one delivery a holder, in batches of 500 that workers claim
-(dispatching.py). A verb locks the campaign, so no step is taken twice.
+(planning.py, dispatching.py). A verb locks the campaign, so no step is taken twice.
 """
 
 from __future__ import annotations
@@ -12,20 +13,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils.translation import gettext_lazy as _
 
 from meetings import journal
 from meetings.models import Meeting
-from notifications import wording
-from notifications.audiences import IN_AUDIENCE
+from notifications import routing, wording
 from notifications.models import Campaign, Delivery
-from voting_portal import gateways
-from voting_portal.common import ids, locks, partitions
+from notifications.planning import plan_deliveries
+from voting_portal.common import locks
 from voting_portal.common.refusals import Refusal
 
-BATCH_LENGTH = 500
 SYSTEM = "system:sender"
 # A notice calls to a vote that is still to come or under way.
 NOTIFIABLE = (Meeting.State.INVITED, Meeting.State.OPEN)
@@ -55,8 +54,8 @@ class NobodyToTell(CannotSend):
     message = _("名册中没有可以发送短信的股东。")
 
 
-class UnknownGateway(CannotSend):
-    message = _("没有这个通道。")
+class CannotRoute(CannotSend):
+    """The plan cannot be followed; the message is that of routing.BadPlan."""
 
 
 class CannotWord(CannotSend):
@@ -65,18 +64,18 @@ class CannotWord(CannotSend):
 
 @transaction.atomic
 def plan_campaign(
-    meeting_id: int, *, wording: str, gateway: str, by: str, now: datetime
+    meeting_id: int, *, wording: str, plan: routing.Plan, by: str, now: datetime
 ) -> Campaign:
     """A draft of a notice to the holders of a meeting, with the next number in the meeting."""
     # Two who plan at once get their numbers one after the other.
     meetings = Meeting.objects.select_for_update(of=["self"]).select_related("issuer")
     meeting = meetings.get(pk=meeting_id)
-    _check_words_and_way(wording, meeting, gateway)
+    _check_words_and_way(wording, meeting, plan)
     last = Campaign.objects.filter(meeting=meeting).aggregate(last=Max("number"))["last"]
     campaign = Campaign.objects.create(
         meeting=meeting,
         number=0 if last is None else last + 1,
-        gateway=gateway,
+        plan=plan,
         wording=wording,
         created_by=by,
     )
@@ -106,7 +105,7 @@ def start_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
     """Freeze the audience and let the workers begin."""
     campaign = _take(campaign_id, since=[State.APPROVED])
     check_sendable(campaign)
-    campaign.planned = _freeze_audience(campaign, now=now)
+    campaign.planned = plan_deliveries(campaign, now=now)
     if not campaign.planned:
         raise NobodyToTell
     campaign.state, campaign.started_at = State.RUNNING, now
@@ -137,6 +136,16 @@ def resume_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
 
 
 @transaction.atomic
+def continue_campaign(campaign_id: int, *, now: datetime) -> Campaign:
+    """It was done, and a later step of its plan has come due (next_steps.py)."""
+    campaign = _take(campaign_id, since=[State.DONE])
+    campaign.state, campaign.done_at = State.RUNNING, None
+    campaign.save(update_fields=["state", "done_at"])
+    _note(campaign, "continued", by=SYSTEM, now=now)
+    return campaign
+
+
+@transaction.atomic
 def cancel_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
     """Send no more of it, ever. Messages that left are not called back."""
     campaign = _take(campaign_id, since=[State.DRAFT, State.APPROVED, State.RUNNING, State.PAUSED])
@@ -153,10 +162,10 @@ def cancel_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
 
 
 def check_sendable(campaign: Campaign) -> None:
-    """CannotSend when the meeting takes no votes, or wording or gateway have become wrong."""
+    """CannotSend when the meeting takes no votes, or wording or plan have become wrong."""
     if campaign.meeting.state not in NOTIFIABLE:
         raise MeetingNotInvited
-    _check_words_and_way(campaign.wording, campaign.meeting, campaign.gateway)
+    _check_words_and_way(campaign.wording, campaign.meeting, campaign.plan)
 
 
 @transaction.atomic
@@ -190,47 +199,14 @@ def _take(campaign_id: int, *, since: Sequence[Campaign.State]) -> Campaign:
     return campaign
 
 
-def _check_words_and_way(text: str, meeting: Meeting, gateway: str) -> None:
+def _check_words_and_way(text: str, meeting: Meeting, plan: routing.Plan) -> None:
     try:
         wording.compose(text, meeting)
-        gateways.gateway(gateway)
+        routing.check_plan(plan)
     except wording.BadWording as refusal:
         raise CannotWord(refusal.message) from None
-    except gateways.NoSuchGateway:
-        raise UnknownGateway from None
-
-
-def _freeze_audience(campaign: Campaign, *, now: datetime) -> int:
-    """Write the deliveries and their batches in one statement; return how many deliveries."""
-    shift, low = ids.DELIVERY_BITS, campaign.number << ids.STEP_BITS  # ids.delivery_id, step 0
-    first, end = ids.holder_range(campaign.meeting_id)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH audience AS (
-                SELECT id, (row_number() OVER (ORDER BY id) - 1) / %s AS place
-                FROM meetings_holder WHERE id >= %s AND id < %s AND {IN_AUDIENCE}
-            ), made AS (
-                INSERT INTO notifications_deliverybatch (campaign_id, state)
-                SELECT %s, 'READY' FROM generate_series(0, (SELECT max(place) FROM audience))
-                RETURNING id
-            ), batch AS (
-                SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM made
-            )
-            INSERT INTO notifications_delivery (id, holder_id, batch_id, changed_at)
-            SELECT audience.id << %s | %s, audience.id, batch.id, %s
-            FROM audience JOIN batch USING (place)
-            """,  # noqa: S608
-            [BATCH_LENGTH, first, end, campaign.pk, shift, low, now],
-        )
-        planned: int = cursor.rowcount
-        # The workers' first statements come before autovacuum has looked at the new rows.
-        deliveries, holders = (
-            partitions.partition_name(table, campaign.meeting_id)
-            for table in ("notifications_delivery", "meetings_holder")
-        )
-        cursor.execute(f"ANALYZE notifications_deliverybatch, {deliveries}, {holders}")
-    return planned
+    except routing.BadPlan as refusal:
+        raise CannotRoute(refusal.message) from None
 
 
 def _note(campaign: Campaign, verb: str, *, by: str, now: datetime, **details: Any) -> None:

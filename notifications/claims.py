@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from notifications import campaigns
+from notifications import campaigns, next_steps
 from notifications.models import Delivery
+from voting_portal import gateways
 from voting_portal.common import ids
 
 LEASE = timedelta(minutes=5)
@@ -28,6 +29,7 @@ class Claim:
     batch_id: int
     campaign_id: int
     meeting_id: int
+    step: int
     gateway: str
     key: uuid.UUID
 
@@ -51,15 +53,15 @@ def claim_batch(batch_id: int, *, now: datetime) -> Claim | None:
             FROM notifications_campaign AS campaign
             WHERE batch.id = %s AND batch.state = 'READY'
               AND campaign.id = batch.campaign_id AND campaign.state = 'RUNNING'
-            RETURNING campaign.id, campaign.meeting_id, campaign.gateway
+            RETURNING campaign.id, campaign.meeting_id, batch.step, batch.gateway
             """,
             [key, now + LEASE, batch_id],
         )
         row = cursor.fetchone()
     if row is None:
         return None
-    campaign_id, meeting_id, gateway = row
-    return Claim(batch_id, campaign_id, meeting_id, gateway, key)
+    campaign_id, meeting_id, step, gateway = row
+    return Claim(batch_id, campaign_id, meeting_id, step, gateway, key)
 
 
 def renew(claim: Claim, *, now: datetime) -> bool:
@@ -76,11 +78,14 @@ def renew(claim: Claim, *, now: datetime) -> bool:
 
 
 def next_round(*, already_rung: int, at_most: int, now: datetime) -> list[int]:
-    """Batches to ring for: those that wait, oldest first, but for as many as were rung already.
+    """Batches to ring for: those that wait, but for as many as were rung already.
 
-    Also takes leases back that ran out, and closes campaigns that are done.
+    Gateways take turns, each with its oldest batch first, so that a slow one does not keep the
+    others waiting. Those with a process of their own need no bell. Also takes leases back that ran
+    out, plans the next steps that are due, and closes campaigns that are done.
     """
     reap(now=now)
+    next_steps.take_next_steps(now=now)
     campaigns.finish_campaigns(now=now)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -88,11 +93,33 @@ def next_round(*, already_rung: int, at_most: int, now: datetime) -> list[int]:
             SELECT batch.id FROM notifications_deliverybatch AS batch
             JOIN notifications_campaign AS campaign ON campaign.id = batch.campaign_id
             WHERE batch.state = 'READY' AND campaign.state = 'RUNNING'
-            ORDER BY batch.id OFFSET %s LIMIT %s
+              AND batch.gateway <> ALL (%s)
+            ORDER BY row_number() OVER (PARTITION BY batch.gateway ORDER BY batch.id), batch.id
+            OFFSET %s LIMIT %s
             """,
-            [already_rung, max(0, at_most - already_rung)],
+            [gateways.with_own_process(), already_rung, max(0, at_most - already_rung)],
         )
         return [batch_id for (batch_id,) in cursor.fetchall()]
+
+
+def next_of_gateway(name: str, *, now: datetime) -> int | None:
+    """The oldest batch that waits for a gateway with a process of its own; None when none does.
+
+    As `next_round`, takes back the leases that ran out.
+    """
+    reap(now=now)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT batch.id FROM notifications_deliverybatch AS batch
+            JOIN notifications_campaign AS campaign ON campaign.id = batch.campaign_id
+            WHERE batch.state = 'READY' AND campaign.state = 'RUNNING' AND batch.gateway = %s
+            ORDER BY batch.id LIMIT 1
+            """,
+            [name],
+        )
+        row = cursor.fetchone()
+    return int(row[0]) if row else None
 
 
 @transaction.atomic

@@ -108,9 +108,8 @@ def _raise_of_meeting(
             ), found AS (
                 SELECT delivery.id FROM notifications_delivery AS delivery
                 JOIN notifications_deliverybatch AS batch ON batch.id = delivery.batch_id
-                JOIN notifications_campaign AS campaign ON campaign.id = batch.campaign_id
                 WHERE delivery.id = ANY(%s) AND delivery.id >= %s AND delivery.id < %s
-                  AND delivery.state >= %s AND campaign.gateway = %s
+                  AND delivery.state >= %s AND batch.gateway = %s
                 ORDER BY delivery.id FOR UPDATE OF delivery
             ), raised AS (
                 UPDATE notifications_delivery AS delivery

@@ -10,12 +10,16 @@ CREATE TABLE notifications_delivery (
     holder_id bigint NOT NULL,
     batch_id bigint NOT NULL,
     state smallint NOT NULL DEFAULT 10
-        CONSTRAINT delivery_state_known CHECK (state IN (10, 15, 20, 25, 30, 50, 60)),
+        CONSTRAINT delivery_state_known CHECK
+            (state IN (10, 15, 20, 25, 30, 40, 45, 46, 50, 60, 70)),
     gateway_ref varchar(64) NOT NULL DEFAULT '',
     reason varchar(40) NOT NULL DEFAULT '',
+    is_next_due boolean NOT NULL DEFAULT false,
     changed_at timestamp with time zone NOT NULL
 ) PARTITION BY RANGE (id);
 CREATE INDEX delivery_batch ON notifications_delivery (batch_id);
+-- read by planning.take_next_steps
+CREATE INDEX delivery_next_due ON notifications_delivery (id) WHERE is_next_due;
 """
 
 

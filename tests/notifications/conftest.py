@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from notifications import campaigns, claims, dispatching
 from notifications.models import Campaign, Delivery, DeliveryBatch
+from notifications.routing import plan_of
 from notifications.wording import default_wording
 from tests.factories import make_holders, make_meeting
 from tests.gateways.conftest import (  # noqa: F401
@@ -41,7 +42,7 @@ def gateways(settings, simulator):  # noqa: F811
 def start_campaign(meeting, *, gateway="sms"):
     now = timezone.now()
     campaign = campaigns.plan_campaign(
-        meeting.pk, wording=default_wording(), gateway=gateway, by=PLANNER, now=now
+        meeting.pk, wording=default_wording(), plan=plan_of(gateway), by=PLANNER, now=now
     )
     campaigns.approve_campaign(campaign.pk, by=APPROVER, now=now)
     return campaigns.start_campaign(campaign.pk, by=PLANNER, now=now)

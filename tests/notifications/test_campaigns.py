@@ -10,6 +10,7 @@ from notifications import campaigns
 from notifications.audiences import Audience, count_audience
 from notifications.models import Campaign, Delivery
 from notifications.progress import progress
+from notifications.routing import plan_of
 from notifications.wording import default_wording
 from tests.factories import make_holder, make_holders, make_meeting
 from tests.notifications.conftest import APPROVER, PLANNER, start_campaign
@@ -30,7 +31,7 @@ VERBS = {
 
 
 def plan(meeting, **words):
-    defaults = {"wording": default_wording(), "gateway": "sms"}
+    defaults = {"wording": default_wording(), "plan": plan_of("sms")}
     return campaigns.plan_campaign(
         meeting.pk, **{**defaults, **words}, by=PLANNER, now=timezone.now()
     )
@@ -167,7 +168,7 @@ def test_a_register_without_phones_starts_nothing():
     ("words", "refusal"),
     [
         ({"wording": "【上证信息】"}, campaigns.CannotWord),
-        ({"gateway": "pigeon"}, campaigns.UnknownGateway),
+        ({"plan": plan_of("pigeon")}, campaigns.CannotRoute),
     ],
 )
 def test_what_cannot_be_sent_is_not_even_planned(words, refusal):

@@ -170,7 +170,7 @@ def test_a_gateway_that_was_taken_away_pauses_the_campaign(running, gateways):
 
     running.send()
 
-    assert running.refresh().campaign.pause_reason == "没有这个通道。"
+    assert running.refresh().campaign.pause_reason == "没有名为“sms”的通道。"
     assert running.states() == {"QUEUED": 30}
 
 

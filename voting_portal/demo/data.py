@@ -28,6 +28,7 @@ from meetings.register.loading import approve_register, load_register
 from meetings.register.records import open_person
 from notifications import campaigns
 from notifications.models import Campaign
+from notifications.routing import plan_of
 from notifications.wording import default_wording
 from voting_portal.common.roles import Role
 from voting_portal.demo.papers import one_page_pdf
@@ -187,7 +188,7 @@ def invite_holders(meeting: Meeting, people: People) -> Campaign:
     campaign = campaigns.plan_campaign(
         meeting.pk,
         wording=default_wording(),
-        gateway="sms",
+        plan=plan_of("sms"),
         by=people.operator.actor,
         now=now,
     )

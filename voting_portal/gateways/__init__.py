@@ -22,7 +22,16 @@ from voting_portal.gateways.tencent import TencentGateway
 from voting_portal.gateways.webhook import WebhookGateway
 from voting_portal.gateways.yuexin import YuexinGateway
 
-__all__ = ["Gateway", "Message", "NoSuchGateway", "Outcome", "Result", "gateway", "send_now"]
+__all__ = [
+    "Gateway",
+    "Message",
+    "NoSuchGateway",
+    "Outcome",
+    "Result",
+    "gateway",
+    "send_now",
+    "with_own_process",
+]
 
 DIALECTS: dict[str, Callable[[str, Mapping[str, Any]], Gateway]] = {
     "http_batch": HttpBatchGateway,
@@ -56,6 +65,15 @@ def gateway(name: str) -> Gateway:
         return dialect(name, options)
     except KeyError as missing:
         raise ImproperlyConfigured(f"GATEWAYS: {name} lacks {missing}.") from None
+
+
+def with_own_process() -> list[str]:
+    """Names of the gateways that are sockets, held by `manage.py run_gateway NAME`."""
+    return [
+        name
+        for name, options in settings.GATEWAYS.items()
+        if getattr(DIALECTS.get(options["dialect"]), "has_own_process", False)
+    ]
 
 
 def send_now(message: Message) -> Result:

@@ -1,0 +1,58 @@
+"""What is said to whom by which ways, and how far it has come."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from meetings.models import Meeting
+from voting_portal.common.constraints import one_of
+
+
+class Campaign(models.Model):
+    """One notice to one audience, by the steps of a channel plan (发送批次)."""
+
+    class State(models.TextChoices):
+        DRAFT = "DRAFT", _("草稿")
+        APPROVED = "APPROVED", _("已复核")
+        RUNNING = "RUNNING", _("发送中")
+        PAUSED = "PAUSED", _("已暂停")
+        DONE = "DONE", _("已完成")
+        CANCELLED = "CANCELLED", _("已取消")
+
+    meeting = models.ForeignKey(
+        Meeting, models.PROTECT, related_name="campaigns", verbose_name=_("股东会")
+    )
+    number = models.PositiveSmallIntegerField(editable=False)  # in the meeting, from 0
+    # [[{"gateway": "rcs", "weight": 1}, ...], ...]: steps in their order; see routing.py
+    plan = models.JSONField(_("发送方案"))
+    wording = models.TextField(_("短信文字"), max_length=500)
+    state = models.CharField(
+        _("状态"), max_length=9, choices=State, default=State.DRAFT, editable=False
+    )
+    pause_reason = models.CharField(_("暂停原因"), max_length=200, blank=True, editable=False)
+    created_by = models.CharField(_("创建人"), max_length=60, editable=False)
+    approved_by = models.CharField(_("复核人"), max_length=60, blank=True, editable=False)
+    planned = models.PositiveIntegerField(_("发送对象数"), default=0, editable=False)
+    started_at = models.DateTimeField(_("开始时间"), null=True, editable=False)
+    done_at = models.DateTimeField(_("完成时间"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("发送批次")
+        verbose_name_plural = _("发送批次")
+        constraints = [
+            one_of(
+                "state",
+                "DRAFT APPROVED RUNNING PAUSED DONE CANCELLED",
+                name="campaign_state_known",
+            ),
+            models.UniqueConstraint(fields=["meeting", "number"], name="campaign_number_once"),
+            models.CheckConstraint(condition=Q(number__lt=1024), name="campaign_number_fits_id"),
+            models.CheckConstraint(
+                condition=~Q(approved_by=F("created_by")), name="campaign_second_person"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.meeting} #{self.number}"

@@ -1,46 +1,117 @@
 """Whom a campaign tells (发送对象): individuals and institutions whom a message can reach.
 
 Nominees vote for others and are told elsewhere; who has no vote needs no notice. One row of the
-register is one person (rule E4), so nobody is told twice for a second account.
+register is one person (rule E4), so nobody is told twice for a second account. Beyond that:
+
+    NOTICE, RESULT  nobody who has, or will have, one of this kind already: one a person and meeting
+    REMINDER        nobody whose number the notice found dead
+    CORRECTION      those to whom a notice went
+
+Nothing here asks who has voted. A reminder is planned for everybody and looks when it leaves, so
+neither the size of an audience nor the list of it says anything about votes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.utils.translation import gettext_lazy as _
 
-from notifications.models import Campaign
+from notifications import suppressions
+from notifications.models import Campaign, Delivery
 from voting_portal.common import ids
 
-IN_AUDIENCE = "kind IN ('I', 'O') AND phone_masked <> ''"
+Kind = Campaign.Kind
+State = Delivery.State
+
+# Why a holder is left out, in words; the first that is true counts.
+LEFT_OUT = {
+    "not addressed": _("名义持有人及无表决权者"),
+    "no phone": _("没有手机号码"),
+    "opted out": _("免打扰"),
+    "told already": _("本次会议已有同类通知"),
+    "never told": _("没有发过会议通知"),
+    "dead number": _("会议通知未能送达的号码"),
+}
+
+
+def _in(*states: Delivery.State) -> str:
+    return f"state IN ({', '.join(str(state.value) for state in states)})"
 
 
 @dataclass(frozen=True)
-class Audience:
-    told: int
-    without_phone: int  # individuals and institutions that no message can reach
-    not_addressed: int  # nominees, and holders without a vote
+class _Rule:
+    """Whom earlier campaigns of a kind rule out: an aggregate over their deliveries to a holder."""
+
+    earlier: Campaign.Kind
+    is_out: str
+    is_out_without: bool  # any such delivery
+    reason: str
 
 
-def select_audience(campaign: Campaign) -> tuple[str, Sequence[Any]]:
-    """A query for the ids of the holders whom a campaign tells, and its parameters."""
-    query = f"SELECT id FROM meetings_holder WHERE id >= %s AND id < %s AND {IN_AUDIENCE}"  # noqa: S608
-    return query, ids.holder_range(campaign.meeting_id)
+_NOT_ARRIVED = _in(State.SKIPPED, State.UNREACHED, State.EXPIRED, State.FAILED)
+_TOLD = f"NOT bool_and({_NOT_ARRIVED})"
+_RULES = {
+    Kind.NOTICE: _Rule(Kind.NOTICE, _TOLD, False, "told already"),
+    Kind.RESULT: _Rule(Kind.RESULT, _TOLD, False, "told already"),
+    Kind.CORRECTION: _Rule(
+        Kind.NOTICE, f"bool_and({_NOT_ARRIVED} OR {_in(State.QUEUED)})", True, "never told"
+    ),
+    # What became of earlier reminders depends on who had voted, so only notices are asked.
+    Kind.REMINDER: _Rule(
+        Kind.NOTICE,
+        f"bool_or({_in(State.FAILED)}) AND bool_and({_in(State.FAILED, State.SKIPPED)})",
+        False,
+        "dead number",
+    ),
+}
 
 
-def count_audience(meeting_id: int) -> Audience:
-    """The holders of a meeting by whether a campaign would tell them; one pass over them."""
+def select_audience(campaign: Campaign) -> tuple[str, list[Any]]:
+    """SQL and parameters of a SELECT of the ids of the campaign's holders.
+
+    KeyDestroyed when the meeting's keys are gone.
+    """
+    select, parameters = _classify(campaign)
+    return f"SELECT id FROM ({select}) AS classified WHERE left_out = ''", parameters  # noqa: S608
+
+
+def count_left_out(campaign: Campaign) -> Counter[str]:
+    """The meeting's holders by why the campaign leaves them out; "" for those it tells."""
+    select, parameters = _classify(campaign)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
-            SELECT count(*) FILTER (WHERE {IN_AUDIENCE}),
-                   count(*) FILTER (WHERE kind IN ('I', 'O') AND phone_masked = ''),
-                   count(*) FILTER (WHERE kind NOT IN ('I', 'O'))
-            FROM meetings_holder WHERE id >= %s AND id < %s
-            """,  # noqa: S608
-            ids.holder_range(meeting_id),
+            f"SELECT left_out, count(*) FROM ({select}) AS classified GROUP BY left_out",  # noqa: S608
+            parameters,
         )
-        return Audience(*cursor.fetchone())
+        return Counter(dict(cursor.fetchall()))
+
+
+def _classify(campaign: Campaign) -> tuple[str, list[Any]]:
+    """A SELECT of (id, left_out) over all holders of the meeting, one pass."""
+    rule = _RULES[Kind(campaign.kind)]
+    earlier = Campaign.objects.filter(meeting_id=campaign.meeting_id, kind=rule.earlier)
+    numbers = list(earlier.exclude(pk=campaign.pk).values_list("number", flat=True))
+    select = f"""
+        SELECT holder.id, CASE
+            WHEN kind NOT IN ('I', 'O') THEN 'not addressed'
+            WHEN phone_masked = '' THEN 'no phone'
+            WHEN phone_index = ANY(%s::bytea[]) THEN 'opted out'
+            WHEN COALESCE(told.is_out, {rule.is_out_without}) THEN '{rule.reason}'
+            ELSE '' END AS left_out
+        FROM meetings_holder AS holder LEFT JOIN (
+            SELECT holder_id, {rule.is_out} AS is_out FROM notifications_delivery
+            WHERE id >= %s AND id < %s AND (id >> %s & %s) = ANY(%s::bigint[])
+            GROUP BY holder_id
+        ) AS told ON told.holder_id = holder.id
+        WHERE holder.id >= %s AND holder.id < %s
+    """  # noqa: S608
+    return select, [
+        suppressions.indexes_at(campaign.meeting_id),
+        *ids.delivery_range(campaign.meeting_id),
+        *(ids.STEP_BITS, (1 << ids.CAMPAIGN_BITS) - 1, numbers),
+        *ids.holder_range(campaign.meeting_id),
+    ]

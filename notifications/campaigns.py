@@ -3,14 +3,15 @@
     DRAFT -> APPROVED -> RUNNING <-> PAUSED -> DONE          aside: CANCELLED
                             ^-------------------'  when a later step of the plan is due
 
-Starting freezes the audience: one delivery a holder, in batches of 500 that workers claim
-(planning.py, dispatching.py). A verb locks the campaign, so no step is taken twice.
+Planning freezes the audience: one delivery a holder, in batches of 500 that workers claim once the
+campaign runs (dispatching.py), so what is approved is what is sent. A verb locks the campaign, so
+no step is taken twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -19,67 +20,94 @@ from django.utils.translation import gettext_lazy as _
 
 from meetings import journal
 from meetings.models import Meeting
-from notifications import routing, wording
+from notifications import hours, planning, preview, routing
+from notifications.deliveries import change_deliveries, forget_deliveries
 from notifications.models import Campaign, Delivery
-from notifications.planning import plan_deliveries
+from notifications.sendable import (
+    SENDABLE,
+    CannotRoute,
+    CannotSend,
+    CannotWord,
+    NobodyToTell,
+    OutsideHours,
+    SamePerson,
+    StartPassed,
+    WrongMeetingState,
+    WrongState,
+    check_sendable,
+)
 from voting_portal.common import locks
-from voting_portal.common.refusals import Refusal
+
+__all__ = [
+    "SENDABLE",
+    "CannotRoute",
+    "CannotSend",
+    "CannotWord",
+    "NobodyToTell",
+    "OutsideHours",
+    "SamePerson",
+    "StartPassed",
+    "WrongMeetingState",
+    "WrongState",
+    "check_sendable",
+]
 
 SYSTEM = "system:sender"
-# A notice calls to a vote that is still to come or under way.
-NOTIFIABLE = (Meeting.State.INVITED, Meeting.State.OPEN)
-
+Kind = Campaign.Kind
 State = Campaign.State
 
 
-class CannotSend(Refusal):
-    """The campaign stays as it is; `message` says why."""
-
-
-class WrongState(CannotSend):
-    def __init__(self, campaign: Campaign) -> None:
-        words = {"state": campaign.get_state_display()}
-        super().__init__(_("发送批次处于“%(state)s”,不能执行这一步。") % words)
-
-
-class SamePerson(CannotSend):
-    message = _("发送须由创建人以外的工作人员复核。")
-
-
-class MeetingNotInvited(CannotSend):
-    message = _("会议尚未发出通知,或投票已经结束,不能发送。")
-
-
-class NobodyToTell(CannotSend):
-    message = _("名册中没有可以发送短信的股东。")
-
-
-class CannotRoute(CannotSend):
-    """The plan cannot be followed; the message is that of routing.BadPlan."""
-
-
-class CannotWord(CannotSend):
-    """The wording breaks a rule; the message is that of wording.BadWording."""
+class NothingToRetry(CannotSend):
+    message = _("没有可以重发的记录。")
 
 
 @transaction.atomic
 def plan_campaign(
-    meeting_id: int, *, wording: str, plan: routing.Plan, by: str, now: datetime
+    meeting_id: int,
+    *,
+    plan: routing.Plan,
+    wording: str = "",
+    code_wording: str = "",
+    kind: str = Kind.NOTICE,
+    send_from: time = time(9),
+    send_until: time = time(20, 30),
+    start_at: datetime | None = None,
+    alarm_percent: int = 20,
+    by: str,
+    now: datetime,
 ) -> Campaign:
-    """A draft of a notice to the holders of a meeting, with the next number in the meeting."""
-    # Two who plan at once get their numbers one after the other.
+    """A draft with its audience frozen, its preview worked out and the meeting's next number.
+
+    `plan` is as routing.py says; `wording` is for its gateways that carry personal links,
+    `code_wording` for those that carry vote codes. Any CannotSend leaves nothing behind.
+    """
+    # Two who plan at once get their numbers, and their audiences, one after the other.
     meetings = Meeting.objects.select_for_update(of=["self"]).select_related("issuer")
     meeting = meetings.get(pk=meeting_id)
-    _check_words_and_way(wording, meeting, plan)
     last = Campaign.objects.filter(meeting=meeting).aggregate(last=Max("number"))["last"]
-    campaign = Campaign.objects.create(
+    campaign = Campaign(
         meeting=meeting,
         number=0 if last is None else last + 1,
+        kind=kind,
         plan=plan,
         wording=wording,
+        code_wording=code_wording,
+        send_from=send_from,
+        send_until=send_until,
+        start_at=start_at,
+        alarm_percent=alarm_percent,
         created_by=by,
     )
-    _note(campaign, "planned", by=by, now=now)
+    check_sendable(campaign)
+    if start_at is not None and start_at <= now:
+        raise StartPassed
+    campaign.save()
+    campaign.planned = planning.plan_deliveries(campaign, now=now)
+    if not campaign.planned:
+        raise NobodyToTell
+    campaign.preview = preview.work_out(campaign)
+    campaign.save(update_fields=["planned", "preview"])
+    _note(campaign, "planned", by=by, now=now, planned=campaign.planned, kind=kind)
     return campaign
 
 
@@ -102,16 +130,31 @@ def approve_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
 
 @transaction.atomic
 def start_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
-    """Freeze the audience and let the workers begin."""
+    """Let the workers begin; inside the hours they do."""
     campaign = _take(campaign_id, since=[State.APPROVED])
     check_sendable(campaign)
-    campaign.planned = plan_deliveries(campaign, now=now)
-    if not campaign.planned:
-        raise NobodyToTell
     campaign.state, campaign.started_at = State.RUNNING, now
-    campaign.save(update_fields=["state", "planned", "started_at"])
+    campaign.save(update_fields=["state", "started_at"])
     _note(campaign, "started", by=by, now=now, planned=campaign.planned)
     return campaign
+
+
+def start_due(*, now: datetime) -> int:
+    """Start the approved campaigns whose hour has come; return how many.
+
+    One that cannot be started says why on its page, and waits for a person.
+    """
+    due = Campaign.objects.filter(state=State.APPROVED, start_at__lte=now)
+    started = 0
+    for campaign_id in due.order_by("start_at", "id").values_list("id", flat=True):
+        try:
+            start_campaign(campaign_id, by=SYSTEM, now=now)
+            started += 1
+        except WrongState:
+            pass  # somebody was quicker
+        except CannotSend as refusal:
+            _leave_to_a_person(campaign_id, str(refusal), now=now)
+    return started
 
 
 @transaction.atomic
@@ -147,25 +190,48 @@ def continue_campaign(campaign_id: int, *, now: datetime) -> Campaign:
 
 @transaction.atomic
 def cancel_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
-    """Send no more of it, ever. Messages that left are not called back."""
+    """Send no more of it, ever. Messages that left are not called back.
+
+    Of one that was never started nothing stays but its own row.
+    """
     campaign = _take(campaign_id, since=[State.DRAFT, State.APPROVED, State.RUNNING, State.PAUSED])
     campaign.state, campaign.done_at = State.CANCELLED, now
     campaign.save(update_fields=["state", "done_at"])
-    withheld = (
-        Delivery.objects.of_campaign(campaign)
-        .filter(state=Delivery.State.QUEUED)
-        .update(state=Delivery.State.SKIPPED, reason="cancelled", changed_at=now)
-    )
-    campaign.batches.filter(state="READY").update(state="DONE")
+    if campaign.started_at is None:
+        withheld = forget_deliveries(campaign)
+    else:
+        withheld = change_deliveries(
+            campaign,
+            since=Delivery.State.QUEUED,
+            to=Delivery.State.SKIPPED,
+            why="cancelled",
+            at=now,
+        )
+        campaign.batches.filter(state="READY").update(state="DONE")
     _note(campaign, "cancelled", by=by, now=now, withheld=withheld)
     return campaign
 
 
-def check_sendable(campaign: Campaign) -> None:
-    """CannotSend when the meeting takes no votes, or wording or plan have become wrong."""
-    if campaign.meeting.state not in NOTIFIABLE:
-        raise MeetingNotInvited
-    _check_words_and_way(campaign.wording, campaign.meeting, campaign.plan)
+def retry_failed(campaign_id: int, *, by: str, now: datetime) -> int:
+    """Send again what certainly did not arrive but may the next time; return how many.
+
+    A number that does not exist, or refuses, is not tried again. NothingToRetry when there is none.
+    """
+    return _send_again(campaign_id, Delivery.State.UNREACHED, "retried", by=by, now=now)
+
+
+def release_unknown(campaign_id: int, *, by: str, now: datetime) -> int:
+    """Send again what was handed over and never answered; return how many.
+
+    Some of these holders then get the message twice: only a person who knows that may say so.
+    """
+    return _send_again(campaign_id, Delivery.State.UNKNOWN, "released", by=by, now=now)
+
+
+def awake(*, now: datetime) -> list[int]:
+    """The running campaigns that are inside their hours."""
+    running = Campaign.objects.filter(state=State.RUNNING).select_related("meeting")
+    return [campaign.pk for campaign in running if hours.may_send(campaign, now)]
 
 
 @transaction.atomic
@@ -199,14 +265,29 @@ def _take(campaign_id: int, *, since: Sequence[Campaign.State]) -> Campaign:
     return campaign
 
 
-def _check_words_and_way(text: str, meeting: Meeting, plan: routing.Plan) -> None:
-    try:
-        wording.compose(text, meeting)
-        routing.check_plan(plan)
-    except wording.BadWording as refusal:
-        raise CannotWord(refusal.message) from None
-    except routing.BadPlan as refusal:
-        raise CannotRoute(refusal.message) from None
+@transaction.atomic
+def _leave_to_a_person(campaign_id: int, reason: str, *, now: datetime) -> None:
+    """A campaign whose hour came and that could not start."""
+    campaign = _take(campaign_id, since=[State.APPROVED])
+    campaign.start_at, campaign.pause_reason = None, reason[:200]
+    campaign.save(update_fields=["start_at", "pause_reason"])
+    _note(campaign, "start_refused", by=SYSTEM, now=now, reason=campaign.pause_reason)
+
+
+@transaction.atomic
+def _send_again(
+    campaign_id: int, since: Delivery.State, verb: str, *, by: str, now: datetime
+) -> int:
+    campaign = _take(campaign_id, since=[State.RUNNING, State.PAUSED, State.DONE])
+    check_sendable(campaign)
+    number = change_deliveries(campaign, since=since, to=Delivery.State.QUEUED, why="", at=now)
+    if not number:
+        raise NothingToRetry
+    if campaign.state == State.DONE:
+        campaign.state, campaign.done_at = State.RUNNING, None
+        campaign.save(update_fields=["state", "done_at"])
+    _note(campaign, verb, by=by, now=now)  # how many would tell of a reminder who had voted
+    return number
 
 
 def _note(campaign: Campaign, verb: str, *, by: str, now: datetime, **details: Any) -> None:

@@ -86,18 +86,22 @@ def next_round(*, already_rung: int, at_most: int, now: datetime) -> list[int]:
     """
     reap(now=now)
     next_steps.take_next_steps(now=now)
+    campaigns.start_due(now=now)
     campaigns.finish_campaigns(now=now)
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT batch.id FROM notifications_deliverybatch AS batch
             JOIN notifications_campaign AS campaign ON campaign.id = batch.campaign_id
-            WHERE batch.state = 'READY' AND campaign.state = 'RUNNING'
+            WHERE batch.state = 'READY' AND campaign.id = ANY (%s)
               AND batch.gateway <> ALL (%s)
             ORDER BY row_number() OVER (PARTITION BY batch.gateway ORDER BY batch.id), batch.id
             OFFSET %s LIMIT %s
             """,
-            [gateways.with_own_process(), already_rung, max(0, at_most - already_rung)],
+            [
+                *(campaigns.awake(now=now), gateways.with_own_process()),
+                *(already_rung, max(0, at_most - already_rung)),
+            ],
         )
         return [batch_id for (batch_id,) in cursor.fetchall()]
 
@@ -113,10 +117,10 @@ def next_of_gateway(name: str, *, now: datetime) -> int | None:
             """
             SELECT batch.id FROM notifications_deliverybatch AS batch
             JOIN notifications_campaign AS campaign ON campaign.id = batch.campaign_id
-            WHERE batch.state = 'READY' AND campaign.state = 'RUNNING' AND batch.gateway = %s
+            WHERE batch.state = 'READY' AND campaign.id = ANY (%s) AND batch.gateway = %s
             ORDER BY batch.id LIMIT 1
             """,
-            [name],
+            [campaigns.awake(now=now), name],
         )
         row = cursor.fetchone()
     return int(row[0]) if row else None

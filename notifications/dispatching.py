@@ -16,11 +16,10 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from identity.links import personal_url
 from meetings.keys import KeyDestroyed, meeting_key
 from meetings.models import MeetingKey
 from meetings.register.records import Person, record_context
-from notifications import campaigns, claims, wording
+from notifications import campaigns, claims, hours, suppressions, wording
 from notifications.claims import Claim
 from notifications.models import Campaign, Delivery
 from voting_portal import gateways
@@ -30,10 +29,13 @@ from voting_portal.gateways import Message, Outcome, Result, pacing
 PATIENCE_SECONDS = 60.0  # for a turn at the gateway; a claimed batch is given back after it
 SETBACKS = 3  # throttled or unreachable so often in a row: leave the batch to a later round
 UNREACHABLE_SECONDS = 3.0
-# A campaign pauses by itself when of one batch so many, and this share, failed or got no answer.
-ALARMING_FAILURES, ALARMING_SHARE = 50, 0.2
+# A campaign pauses by itself when of one batch so many failed or got no answer, and as large a
+# share as it says.
+ALARMING_FAILURES = 50
 
 Clock = Callable[[], datetime]
+# delivery, holder, generation, masked name, sealed record
+_Queued = tuple[int, int, int, str, bytes]
 State = Delivery.State
 logger = logging.getLogger(__name__)
 
@@ -60,12 +62,14 @@ def _send_claimed(claim: Claim, *, clock: Clock) -> None:
     campaign = Campaign.objects.select_related("meeting__issuer").get(pk=claim.campaign_id)
     campaigns.check_sendable(campaign)
     gateway = gateways.gateway(claim.gateway)
-    notice = wording.compose(campaign.wording, campaign.meeting)
+    notice = wording.compose_for(campaign, wording.mode_of(claim.gateway))
     # No more at once than a second's worth, so that the pace is even.
     length = max(1, min(gateway.batch_size, int(gateway.rate / notice.segments)))
     outcomes: list[Outcome] = []
     setbacks = 0
     while setbacks < SETBACKS and (queued := _read_queued(claim, length)):
+        if not hours.may_send(campaign, clock()):
+            return
         messages = _write_messages(claim, queued, notice, now=clock())
         if not pacing.wait_for_turn(
             gateway.name,
@@ -82,13 +86,15 @@ def _send_claimed(claim: Claim, *, clock: Clock) -> None:
         results = gateway.send([m for m in messages if int(m.ref) in leaving])
         _write_results(claim, results, now=clock())
         outcomes += [result.outcome for result in results]
-        if reason := _reason_to_pause(results, outcomes):
+        if reason := _reason_to_pause(campaign, results, outcomes):
             _pause(claim, reason, now=clock())
             return
         setbacks = setbacks + 1 if _holds_back(gateway, results) else 0
 
 
-def _reason_to_pause(results: Sequence[Result], outcomes: Sequence[Outcome]) -> str:
+def _reason_to_pause(
+    campaign: Campaign, results: Sequence[Result], outcomes: Sequence[Outcome]
+) -> str:
     """Why a person should look before more is sent: blank when nothing is wrong.
 
     `outcomes` are those of the whole batch so far.
@@ -97,14 +103,15 @@ def _reason_to_pause(results: Sequence[Result], outcomes: Sequence[Outcome]) -> 
         if result.outcome is Outcome.MISCONFIGURED:
             return _("通道拒绝了请求(%s),请检查通道设置。") % result.reason
     failures = outcomes.count(Outcome.REJECTED) + outcomes.count(Outcome.UNKNOWN)
-    if failures >= ALARMING_FAILURES and failures > ALARMING_SHARE * len(outcomes):
-        words = {"tried": len(outcomes), "failures": failures}
-        return _("%(tried)s条中有%(failures)s条失败或结果不明。") % words
+    if failures >= ALARMING_FAILURES and failures * 100 > campaign.alarm_percent * len(outcomes):
+        # Without counts: what was tried of a batch of a reminder tells how many have voted.
+        words = {"percent": campaign.alarm_percent}
+        return _("失败或结果不明的短信超过%(percent)s%%。") % words
     return ""
 
 
-def _read_queued(claim: Claim, length: int) -> list[tuple[int, int, int, bytes]]:
-    """The next deliveries of the batch: `(delivery, holder, generation, sealed record)`."""
+def _read_queued(claim: Claim, length: int) -> list[_Queued]:
+    """The next deliveries of the batch."""
     with connection.cursor() as cursor:
         # Materialized, lest ORDER BY and LIMIT tempt PostgreSQL to walk the whole partition by id.
         cursor.execute(
@@ -113,7 +120,7 @@ def _read_queued(claim: Claim, length: int) -> list[tuple[int, int, int, bytes]]
                 SELECT id, holder_id FROM notifications_delivery
                 WHERE batch_id = %s AND state = %s AND id >= %s AND id < %s
             ), next AS MATERIALIZED (SELECT * FROM queued ORDER BY id LIMIT %s)
-            SELECT next.id, holder.id, holder.link_generation, holder.sealed
+            SELECT next.id, holder.id, holder.link_generation, holder.name_masked, holder.sealed
             FROM next JOIN meetings_holder AS holder ON holder.id = next.holder_id
             WHERE holder.id >= %s AND holder.id < %s ORDER BY next.id
             """,
@@ -122,46 +129,59 @@ def _read_queued(claim: Claim, length: int) -> list[tuple[int, int, int, bytes]]
                 *ids.holder_range(claim.meeting_id),
             ],
         )
-        queued: list[tuple[int, int, int, bytes]] = cursor.fetchall()
+        queued: list[_Queued] = cursor.fetchall()
     return queued
 
 
 def _write_messages(
     claim: Claim,
-    queued: Sequence[tuple[int, int, int, bytes]],
+    queued: Sequence[_Queued],
     notice: wording.Notice,
     *,
     now: datetime,
 ) -> list[Message]:
-    """A message for every delivery whose record opens; the others have failed."""
+    """A message for all whose record opens and who have not opted out; done with the others."""
     key = meeting_key(claim.meeting_id, MeetingKey.Purpose.RECORDS)
     messages, unreadable = [], []
-    for delivery, holder, generation, sealed in queued:
+    for delivery, holder, generation, name, sealed in queued:
         try:
             record = sealing.open_sealed(key, bytes(sealed), context=record_context(holder))
         except sealing.CannotOpen:
             unreadable.append(Result(str(delivery), Outcome.REJECTED, reason="unreadable record"))
             continue
-        text = notice.text(personal_url(holder, generation))
-        messages.append(Message(str(delivery), Person.decode(record).phone, text))
+        phone = Person.decode(record).phone
+        messages.append(
+            notice.message(
+                ref=str(delivery), phone=phone, holder=holder, generation=generation, name=name
+            )
+        )
     if unreadable:
         _write_results(claim, unreadable, now=now)
-    return messages
+    opted_out = suppressions.suppressed({message.phone for message in messages})
+    if opted_out:
+        _skip(claim, [int(m.ref) for m in messages if m.phone in opted_out], "opted out", now=now)
+    return [message for message in messages if message.phone not in opted_out]
+
+
+def _skip(claim: Claim, deliveries: Sequence[int], reason: str, *, now: datetime) -> None:
+    first, end = claim.ids
+    queued = Delivery.objects.filter(id__gte=first, id__lt=end, state=State.QUEUED)
+    queued.filter(id__in=deliveries).update(state=State.SKIPPED, reason=reason, changed_at=now)
 
 
 @transaction.atomic(durable=True)
 def _mark_sending(claim: Claim, deliveries: Sequence[int], *, now: datetime) -> set[int] | None:
     """Commit that these are leaving now; return those that may, None when this claim is over.
 
-    Asks at the last moment: does the campaign still run, does the meeting still take votes, is the
-    batch still ours, has the holder voted meanwhile? The shared lock makes a pause wait for
-    this commit, and every later sub-batch see the pause.
+    Asks at the last moment: does the campaign still run, has it still something to say, is the
+    batch still ours, has the holder voted to whom a reminder goes? The shared lock makes a pause
+    wait for this commit, and every later sub-batch see the pause.
     """
     locks.hold(locks.CAMPAIGN, claim.campaign_id, shared=True)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT meeting.state FROM notifications_campaign AS campaign
+            SELECT meeting.state, campaign.kind FROM notifications_campaign AS campaign
             JOIN meetings_meeting AS meeting ON meeting.id = campaign.meeting_id
             WHERE campaign.id = %s AND campaign.state = 'RUNNING'
             """,
@@ -170,14 +190,15 @@ def _mark_sending(claim: Claim, deliveries: Sequence[int], *, now: datetime) -> 
         row = cursor.fetchone()
         if row is None:
             return None
-        if row[0] not in campaigns.NOTIFIABLE:
-            raise campaigns.MeetingNotInvited
+        meeting_state, kind = row
+        if meeting_state not in campaigns.SENDABLE[Campaign.Kind(kind)]:
+            raise campaigns.WrongMeetingState(kind, meeting_state)
         if not claims.renew(claim, now=now):
             return None
         cursor.execute(
             """
             WITH leaving AS (
-                SELECT delivery.id, EXISTS (
+                SELECT delivery.id, %s AND EXISTS (
                     SELECT FROM ballots_ballot AS ballot
                     WHERE ballot.id >= delivery.holder_id << %s
                       AND ballot.id < (delivery.holder_id + 1) << %s
@@ -196,6 +217,7 @@ def _mark_sending(claim: Claim, deliveries: Sequence[int], *, now: datetime) -> 
             RETURNING delivery.id, delivery.state
             """,
             [
+                kind == Campaign.Kind.REMINDER,
                 *(ids.CLASS_BITS, ids.CLASS_BITS, *ids.ballot_range(claim.meeting_id)),
                 *(list(deliveries), *claim.ids),
                 *(State.SKIPPED, State.SENDING, now, State.QUEUED, *claim.ids),

@@ -79,4 +79,7 @@ def _take_of_campaign(campaign_id: int, steps: Collection[int], *, now: datetime
 def _goes_on(campaign: Campaign) -> bool:
     """Whether more may be sent of it; else what was due is due no more."""
     is_cancelled = campaign.state == Campaign.State.CANCELLED
-    return not is_cancelled and campaign.meeting.state in campaigns.NOTIFIABLE
+    return (
+        not is_cancelled
+        and campaign.meeting.state in campaigns.SENDABLE[Campaign.Kind(campaign.kind)]
+    )

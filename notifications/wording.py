@@ -1,12 +1,15 @@
-"""What a notice says (短信文字): one wording a campaign, filled in for each holder.
+"""What a notice says (短信文字): wordings of a campaign, filled in for each holder.
 
 A wording begins with the registered signature 【上证信息】 and has in braces what is filled in:
-{简称} {代码} {届次} {月} {日} for the meeting, {链接} for the holder's own link, once, with a blank
-on either side: without one many phones take the next character into the link.
+{简称} {代码} {届次} {月} {日} for the meeting, {股东} for the holder's masked name. The way to the
+vote differs by gateway: {链接}, the holder's own link, once; or where a carrier lets only constant
+addresses pass, {网址} and {投票码}. An address stands between blanks: without them many phones
+take the next character into it.
 """
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,15 +17,27 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from identity import links, vote_codes
 from meetings.models import Meeting
+from notifications.models import Campaign
 from voting_portal.common.refusals import Refusal
+from voting_portal.gateways import Message
 
-LINK = "链接"
 MEETING_WORDS = ("简称", "代码", "届次", "月", "日")
-LINK_CHARACTERS = 25
+NAME, LINK, ADDRESS, CODE = "股东", "链接", "网址", "投票码"
+LONGEST_NAME = 12  # units of a masked name (voting_portal/common/masking.py)
 MOST_UNITS = 500  # what carriers take at most
 
+Kind = Campaign.Kind
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_TO_VOTE = (Kind.NOTICE, Kind.REMINDER)
+
+
+class LinkMode(enum.Enum):
+    """How a message leads its holder to the vote: a gateway's option `link_mode`."""
+
+    PERSONAL = "personal"
+    CODE = "code"
 
 
 class BadWording(Refusal):
@@ -31,38 +46,84 @@ class BadWording(Refusal):
 
 @dataclass(frozen=True)
 class Notice:
-    """A wording with the meeting's words in it; only the link is left to fill in."""
+    """A wording with the meeting's words in it; only the holder's own are left to fill in."""
 
-    before: str
-    after: str
+    wording: str
+    title: str  # of a card
+    mode: LinkMode
+    words: Mapping[str, str]  # the meeting's
 
-    def text(self, url: str) -> str:
-        """As the holder with this link gets it."""
-        return f"{self.before}{url}{self.after}"
+    def message(self, *, ref: str, phone: str, holder: int, generation: int, name: str) -> Message:
+        """The message for one holder; `name` is the masked one.
 
-    def sample(self) -> str:
-        """As long as a real one, without anybody's link."""
-        return self.text(f"{settings.PUBLIC_URL}/v/{'•' * LINK_CHARACTERS}")
+        KeyDestroyed when the meeting's keys are gone.
+        """
+        way = self._way(
+            link=links.personal_url(holder, generation) if self.mode is LinkMode.PERSONAL else "",
+            code=vote_codes.personal_code(holder, generation) if self.mode is LinkMode.CODE else "",
+        )
+        return self._written(ref=ref, phone=phone, way=way, name=name)
+
+    def specimen(self, *, ref: str, phone: str) -> Message:
+        """A message as long as a real one, whose link and code lead nowhere."""
+        way = self._way(link=_link_of("0"), code="0" * vote_codes.CHARACTERS)
+        return self._written(ref=ref, phone=phone, way=way, name=str(_("股东姓名")))
+
+    def sample(self, name: str = "张*三") -> str:
+        """The text as a holder of this masked name gets it, link and code struck out."""
+        way = self._way(link=_link_of("•"), code="•" * vote_codes.CHARACTERS)
+        return self._written(ref="", phone="", way=way, name=name).text
 
     @property
-    def units(self) -> int:
-        return units(self.sample())
+    def has_name(self) -> bool:
+        return f"{{{NAME}}}" in self.wording
+
+    def units(self, name_units: int = LONGEST_NAME) -> int:
+        """The length of the message to a holder whose masked name has so many units."""
+        return units(self.sample(name="")) + (name_units if self.has_name else 0)
 
     @property
     def segments(self) -> int:
-        """What one message costs; links are all of one length."""
-        return segments(self.sample())
+        """What one message costs at most."""
+        return segments_of(self.units())
+
+    def _way(self, *, link: str, code: str) -> dict[str, str]:
+        if self.mode is LinkMode.PERSONAL:
+            return {LINK: link}
+        return {ADDRESS: settings.PUBLIC_URL, CODE: code}
+
+    def _written(self, *, ref: str, phone: str, way: Mapping[str, str], name: str) -> Message:
+        words = {**self.words, **way, NAME: re.sub("[【】{}]", "", name)}
+        return Message(
+            ref=ref,
+            phone=phone,
+            text=_fill(self.wording, words),
+            title=self.title,
+            link=words.get(LINK) or words[ADDRESS],
+            variables={name: words[name] for name in _BRACES.findall(self.wording)},
+        )
 
 
-def default_wording() -> str:
-    return (
-        f"【{settings.SMS_SIGNATURE}】您持有的{{简称}}({{代码}}){{月}}月{{日}}日开股东会,"
-        "点此投票 {链接} 请勿转发"
-    )
+def default_wording(kind: str = Kind.NOTICE, mode: LinkMode = LinkMode.PERSONAL) -> str:
+    """What a form begins with."""
+    ways = {
+        LinkMode.PERSONAL: "点此投票 {链接} 请勿转发",
+        LinkMode.CODE: "投票码{投票码},请登录 {网址} 投票,请勿转告他人",
+    }
+    address = {LinkMode.PERSONAL: " {链接} ", LinkMode.CODE: " {网址} "}[mode]
+    text = {
+        Kind.NOTICE: f"您持有的{{简称}}({{代码}}){{月}}月{{日}}日开股东会,{ways[mode]}",
+        Kind.REMINDER: f"{{简称}}({{代码}})股东会{{月}}月{{日}}日截止投票,尚未投票的请{ways[mode]}",
+        Kind.CORRECTION: f"{{简称}}({{代码}})股东会通知有更正,以公司公告为准,详见{address}请勿转发",
+        Kind.RESULT: f"{{简称}}({{代码}}){{月}}月{{日}}日股东会结果已公布,详见{address}请勿转发",
+    }[Kind(kind)]
+    return f"【{settings.SMS_SIGNATURE}】{text}"
 
 
-def compose(wording: str, meeting: Meeting) -> Notice:
-    """Fill in all but the link; BadWording when the text breaks a rule of the carriers.
+def compose(
+    wording: str, meeting: Meeting, *, kind: str = Kind.NOTICE, mode: LinkMode = LinkMode.PERSONAL
+) -> Notice:
+    """Fill in the meeting's words; BadWording when the text breaks a rule of the carriers.
 
     `meeting` comes with its issuer. No variable may hold 【】, which mark the signature alone.
     """
@@ -73,15 +134,25 @@ def compose(wording: str, meeting: Meeting) -> Notice:
         "月": str(meeting.meeting_date.month),
         "日": str(meeting.meeting_date.day),
     }
-    _check_wording(wording)
+    _check_wording(wording, kind=kind, mode=mode)
     _check_words(words)
-    before, after = wording.split(f"{{{LINK}}}")
-    notice = Notice(_fill(before, words), _fill(after, words))
-    if notice.units > MOST_UNITS:
+    notice = Notice(wording, f"{meeting.issuer.short_name}{meeting.title}", mode, words)
+    if notice.units() > MOST_UNITS:
         raise BadWording(
-            _("短信共%(units)s字,超过%(most)s字。") % {"units": notice.units, "most": MOST_UNITS}
+            _("短信共%(units)s字,超过%(most)s字。") % {"units": notice.units(), "most": MOST_UNITS}
         )
     return notice
+
+
+def compose_for(campaign: Campaign, mode: LinkMode) -> Notice:
+    """The campaign's notice for gateways of this link mode; BadWording as in `compose`."""
+    wording = campaign.wording if mode is LinkMode.PERSONAL else campaign.code_wording
+    return compose(wording, campaign.meeting, kind=campaign.kind, mode=mode)
+
+
+def mode_of(gateway: str) -> LinkMode:
+    """How messages by this gateway lead to the vote; personal links unless its options differ."""
+    return LinkMode(settings.GATEWAYS.get(gateway, {}).get("link_mode", "personal"))
 
 
 def units(text: str) -> int:
@@ -90,26 +161,36 @@ def units(text: str) -> int:
 
 
 def segments(text: str) -> int:
-    """How many messages the carrier counts and bills: 70 units in one, 67 in each of several."""
-    length = units(text)
+    """How many messages the carrier counts and bills for this text."""
+    return segments_of(units(text))
+
+
+def segments_of(length: int) -> int:
+    """The same of a length in units: 70 in one message, 67 in each of several."""
     return 1 if length <= 70 else -(-length // 67)
 
 
-def _check_wording(wording: str) -> None:
+def _check_wording(wording: str, *, kind: str, mode: LinkMode) -> None:
     signature = f"【{settings.SMS_SIGNATURE}】"
     if not wording.startswith(signature):
         raise BadWording(_("短信须以签名%(signature)s开头。") % {"signature": signature})
     if "【" in wording[1:] or "】" in wording[len(signature) :]:
         raise BadWording(_("除签名外,短信中不得出现【】。"))
-    if unknown := sorted(set(_BRACES.findall(wording)) - {*MEETING_WORDS, LINK}):
-        words = {"unknown": "、".join(unknown), "known": "、".join((*MEETING_WORDS, LINK))}
+    way = (LINK,) if mode is LinkMode.PERSONAL else (ADDRESS, CODE)
+    known = (*MEETING_WORDS, NAME, *way)
+    named = _BRACES.findall(wording)
+    if unknown := sorted(set(named) - set(known)):
+        words = {"unknown": "、".join(unknown), "known": "、".join(known)}
         raise BadWording(_("不认识变量“%(unknown)s”;可用的变量:%(known)s。") % words)
     if re.search(r"[{}]", _BRACES.sub("", wording)):
         raise BadWording(_("花括号不成对。"))
-    if wording.count(f"{{{LINK}}}") != 1:
-        raise BadWording(_("变量{链接}须出现且只出现一次。"))
-    if not re.search(rf" \{{{LINK}\}}( |$)", wording):
-        raise BadWording(_("变量{链接}前后须各留一个空格。"))
+    needed = LINK if mode is LinkMode.PERSONAL else CODE if kind in _TO_VOTE else ""
+    for name in (NAME, *way):
+        if named.count(name) > 1 or (name == needed and name not in named):
+            raise BadWording(_("变量{%(name)s}须出现且只出现一次。") % {"name": name})
+    for name in {LINK, ADDRESS} & set(named):
+        if not re.search(rf" \{{{name}\}}( |$)", wording):
+            raise BadWording(_("变量{%(name)s}前后须各留一个空格。") % {"name": name})
 
 
 def _check_words(words: Mapping[str, str]) -> None:
@@ -122,3 +203,7 @@ def _check_words(words: Mapping[str, str]) -> None:
 
 def _fill(text: str, words: Mapping[str, str]) -> str:
     return _BRACES.sub(lambda brace: words[brace[1]], text)
+
+
+def _link_of(character: str) -> str:
+    return f"{settings.PUBLIC_URL}/v/{character * links.CHARACTERS}"

@@ -6,6 +6,7 @@ from notifications.models.campaign import Campaign
 from notifications.models.delivery import Delivery, DeliveryBatch, DeliveryQuerySet
 from notifications.models.gateway import Capability, GatewayCount, GatewayHealth
 from notifications.models.receipt import GatewayRef, Receipt
+from notifications.models.suppression import Suppression, SuppressionKey
 
 __all__ = [
     "Campaign",
@@ -17,4 +18,6 @@ __all__ = [
     "GatewayHealth",
     "GatewayRef",
     "Receipt",
+    "Suppression",
+    "SuppressionKey",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import time
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +14,12 @@ from voting_portal.common.constraints import one_of
 
 class Campaign(models.Model):
     """One notice to one audience, by the steps of a channel plan (发送批次)."""
+
+    class Kind(models.TextChoices):
+        NOTICE = "NOTICE", _("会议通知")
+        REMINDER = "REMINDER", _("催投提醒")
+        CORRECTION = "CORRECTION", _("更正通知")
+        RESULT = "RESULT", _("结果通知")
 
     class State(models.TextChoices):
         DRAFT = "DRAFT", _("草稿")
@@ -25,9 +33,16 @@ class Campaign(models.Model):
         Meeting, models.PROTECT, related_name="campaigns", verbose_name=_("股东会")
     )
     number = models.PositiveSmallIntegerField(editable=False)  # in the meeting, from 0
+    kind = models.CharField(_("类型"), max_length=10, choices=Kind, default=Kind.NOTICE)
     # [[{"gateway": "rcs", "weight": 1}, ...], ...]: steps in their order; see routing.py
     plan = models.JSONField(_("发送方案"))
-    wording = models.TextField(_("短信文字"), max_length=500)
+    # One for gateways that carry personal links, one for those that carry vote codes.
+    wording = models.TextField(_("短信文字(个人链接)"), max_length=500, blank=True)
+    code_wording = models.TextField(_("短信文字(投票码)"), max_length=500, blank=True)
+    send_from = models.TimeField(_("每日发送开始"), default=time(9))
+    send_until = models.TimeField(_("每日发送结束"), default=time(20, 30))
+    start_at = models.DateTimeField(_("定时开始"), null=True, blank=True)
+    alarm_percent = models.PositiveSmallIntegerField(_("自动暂停的失败比例(%)"), default=20)
     state = models.CharField(
         _("状态"), max_length=9, choices=State, default=State.DRAFT, editable=False
     )
@@ -35,6 +50,8 @@ class Campaign(models.Model):
     created_by = models.CharField(_("创建人"), max_length=60, editable=False)
     approved_by = models.CharField(_("复核人"), max_length=60, blank=True, editable=False)
     planned = models.PositiveIntegerField(_("发送对象数"), default=0, editable=False)
+    # What its approver read: see preview.py.
+    preview = models.JSONField(default=dict, editable=False)
     started_at = models.DateTimeField(_("开始时间"), null=True, editable=False)
     done_at = models.DateTimeField(_("完成时间"), null=True, editable=False)
 
@@ -42,6 +59,7 @@ class Campaign(models.Model):
         verbose_name = _("发送批次")
         verbose_name_plural = _("发送批次")
         constraints = [
+            one_of("kind", "NOTICE REMINDER CORRECTION RESULT", name="campaign_kind_known"),
             one_of(
                 "state",
                 "DRAFT APPROVED RUNNING PAUSED DONE CANCELLED",
@@ -52,7 +70,25 @@ class Campaign(models.Model):
             models.CheckConstraint(
                 condition=~Q(approved_by=F("created_by")), name="campaign_second_person"
             ),
+            models.CheckConstraint(
+                condition=Q(
+                    send_from__gte=time(8), send_from__lt=F("send_until"), send_until__lte=time(22)
+                ),
+                name="campaign_at_decent_hours",
+            ),
+            models.CheckConstraint(
+                condition=Q(alarm_percent__gte=1, alarm_percent__lte=100),
+                name="campaign_alarm_is_percent",
+            ),
+        ]
+        indexes = [
+            # read by campaigns.start_due: what a person approved for a later hour
+            models.Index(
+                fields=["start_at"],
+                condition=Q(state="APPROVED", start_at__isnull=False),
+                name="campaign_scheduled",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.meeting} #{self.number}"
+        return f"{self.meeting} #{self.number} {self.get_kind_display()}"

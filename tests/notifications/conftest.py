@@ -39,10 +39,13 @@ def gateways(settings, simulator):  # noqa: F811
     return settings.GATEWAYS
 
 
-def start_campaign(meeting, *, gateway="sms"):
+def start_campaign(meeting, *, gateway="sms", **words):
     now = timezone.now()
     campaign = campaigns.plan_campaign(
-        meeting.pk, wording=default_wording(), plan=plan_of(gateway), by=PLANNER, now=now
+        meeting.pk,
+        **{"wording": default_wording(), "plan": plan_of(gateway), **words},
+        by=PLANNER,
+        now=now,
     )
     campaigns.approve_campaign(campaign.pk, by=APPROVER, now=now)
     return campaigns.start_campaign(campaign.pk, by=PLANNER, now=now)

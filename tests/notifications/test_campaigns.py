@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time, timedelta
+
 import pytest
 from django.utils import timezone
 
 from meetings.models import Meeting
 from notifications import campaigns
-from notifications.audiences import Audience, count_audience
 from notifications.models import Campaign, Delivery
 from notifications.progress import progress
 from notifications.routing import plan_of
@@ -37,6 +38,13 @@ def plan(meeting, **words):
     )
 
 
+def tell_everybody(meeting):
+    """A notice that reached all; how many campaigns that makes."""
+    campaign = start_campaign(meeting)
+    Delivery.objects.of_campaign(campaign).update(state=Delivery.State.DELIVERED)
+    return 1
+
+
 def verbs_of(meeting):
     found = meeting.journal.filter(verb__startswith="campaign.").order_by("id")
     return list(found.values_list("verb", "actor"))
@@ -64,7 +72,9 @@ def test_every_step_of_a_campaign_is_in_the_journal():
 
 
 def test_nobody_approves_what_they_planned_themselves():
-    campaign = plan(make_meeting(motions=False))
+    meeting = make_meeting(motions=False)
+    make_holders(meeting, 1)
+    campaign = plan(meeting)
 
     with pytest.raises(campaigns.SamePerson):
         campaigns.approve_campaign(campaign.pk, by=PLANNER, now=timezone.now())
@@ -92,18 +102,38 @@ def test_a_step_out_of_order_changes_nothing(name, state):
     assert verbs_of(meeting) == [("campaign.planned", PLANNER)]
 
 
-@pytest.mark.parametrize("state", sorted(set(Meeting.State) - set(campaigns.NOTIFIABLE)))
-def test_a_campaign_starts_only_between_invitation_and_close(state):
+@pytest.mark.parametrize("kind", Campaign.Kind)
+@pytest.mark.parametrize("state", Meeting.State)
+def test_a_campaign_is_planned_only_while_it_has_something_to_say(kind, state):
+    meeting = make_meeting(motions=False)
+    make_holders(meeting, 1)
+    told = tell_everybody(meeting) if kind == Campaign.Kind.CORRECTION else 0
+    Meeting.objects.filter(pk=meeting.pk).update(state=state, is_rehearsal=False)
+
+    if state in campaigns.SENDABLE[kind]:
+        plan(meeting, kind=kind, wording=default_wording(kind))
+    else:
+        with pytest.raises(campaigns.WrongMeetingState):
+            plan(meeting, kind=kind, wording=default_wording(kind))
+
+    assert meeting.campaigns.count() - told == (state in campaigns.SENDABLE[kind])
+
+
+@pytest.mark.parametrize(
+    "state", sorted(set(Meeting.State) - set(campaigns.SENDABLE[Campaign.Kind.NOTICE]))
+)
+def test_a_notice_does_not_start_once_there_is_nothing_to_vote_on(state):
     meeting = make_meeting(motions=False)
     make_holders(meeting, 1)
     campaign = plan(meeting)
     campaigns.approve_campaign(campaign.pk, by=APPROVER, now=timezone.now())
     Meeting.objects.filter(pk=meeting.pk).update(state=state, is_rehearsal=False)
 
-    with pytest.raises(campaigns.MeetingNotInvited):
+    with pytest.raises(campaigns.WrongMeetingState):
         campaigns.start_campaign(campaign.pk, by=PLANNER, now=timezone.now())
 
-    assert not Delivery.objects.of_campaign(campaign).exists()
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.started_at) == (State.APPROVED, None)
 
 
 def test_the_audience_is_everybody_with_a_vote_and_a_phone():
@@ -118,7 +148,6 @@ def test_the_audience_is_everybody_with_a_vote_and_a_phone():
 
     told = Delivery.objects.of_campaign(campaign).values_list("id", "holder_id")
     assert set(told) == {(ids.delivery_id(h.pk, 0, 0), h.pk) for h in (person, institution)}
-    assert count_audience(meeting.pk) == Audience(told=2, without_phone=1, not_addressed=2)
     assert campaign.planned == 2
 
 
@@ -142,26 +171,27 @@ def test_batches_hold_five_hundred():
     assert lengths == [500, 500, 1]
 
 
-def test_a_second_campaign_has_deliveries_of_its_own():
+def test_a_second_notice_goes_only_to_those_who_have_none():
     meeting = make_meeting(motions=False)
-    holder = make_holder(meeting)
+    make_holder(meeting)
+    first = start_campaign(meeting)
+    late = make_holder(meeting, phone="15400000002")
 
-    first, second = start_campaign(meeting), start_campaign(meeting)
+    second = start_campaign(meeting)
 
     assert (first.number, second.number) == (0, 1)
-    assert Delivery.objects.of_campaign(second).get().pk == ids.delivery_id(holder.pk, 1, 0)
+    assert Delivery.objects.of_campaign(second).get().pk == ids.delivery_id(late.pk, 1, 0)
 
 
-def test_a_register_without_phones_starts_nothing():
+def test_a_register_without_phones_plans_nothing():
     meeting = make_meeting(motions=False)
     make_holder(meeting, phone="")
 
     with pytest.raises(campaigns.NobodyToTell):
-        start_campaign(meeting)
+        plan(meeting)
 
-    campaign = Campaign.objects.get(meeting=meeting)
-    assert campaign.state == State.APPROVED
-    assert not campaign.batches.exists()
+    assert not meeting.campaigns.exists()
+    assert verbs_of(meeting) == []
 
 
 @pytest.mark.parametrize(
@@ -169,10 +199,14 @@ def test_a_register_without_phones_starts_nothing():
     [
         ({"wording": "【上证信息】"}, campaigns.CannotWord),
         ({"plan": plan_of("pigeon")}, campaigns.CannotRoute),
+        ({"send_from": time(7, 59)}, campaigns.OutsideHours),
+        ({"send_until": time(22, 1)}, campaigns.OutsideHours),
+        ({"start_at": datetime(2020, 1, 1, tzinfo=UTC)}, campaigns.StartPassed),
     ],
 )
 def test_what_cannot_be_sent_is_not_even_planned(words, refusal):
     meeting = make_meeting(motions=False)
+    make_holders(meeting, 1)
 
     with pytest.raises(refusal):
         plan(meeting, **words)
@@ -190,6 +224,104 @@ def test_a_cancelled_campaign_withholds_what_is_still_queued(running):
     assert running.refresh().batch.state == "DONE"
 
 
+def test_of_a_campaign_that_never_started_only_its_own_row_stays():
+    meeting = make_meeting(motions=False)
+    make_holders(meeting, 3)
+    campaign = plan(meeting)
+
+    campaigns.cancel_campaign(campaign.pk, by=PLANNER, now=timezone.now())
+    again = plan(meeting)
+
+    assert not Delivery.objects.of_campaign(campaign).exists()
+    assert not campaign.batches.exists()
+    assert again.planned == 3
+
+
+def test_an_approved_campaign_starts_at_its_hour():
+    meeting, now = make_meeting(motions=False), timezone.now()
+    make_holders(meeting, 1)
+    campaign = plan(meeting, start_at=now + timedelta(minutes=5))
+    campaigns.approve_campaign(campaign.pk, by=APPROVER, now=now)
+
+    early = campaigns.start_due(now=now)
+    due = campaigns.start_due(now=now + timedelta(minutes=5))
+    again = campaigns.start_due(now=now + timedelta(minutes=6))
+
+    campaign.refresh_from_db()
+    assert (early, due, again) == (0, 1, 0)
+    assert campaign.state == State.RUNNING
+    assert verbs_of(meeting)[-1] == ("campaign.started", campaigns.SYSTEM)
+
+
+def test_nothing_starts_by_the_clock_that_nobody_approved():
+    meeting, now = make_meeting(motions=False), timezone.now()
+    make_holders(meeting, 1)
+    campaign = plan(meeting, start_at=now + timedelta(minutes=5))
+
+    started = campaigns.start_due(now=now + timedelta(hours=1))
+
+    campaign.refresh_from_db()
+    assert (started, campaign.state) == (0, State.DRAFT)
+
+
+def test_a_campaign_that_cannot_start_at_its_hour_says_why_and_waits_for_a_person():
+    meeting, now = make_meeting(motions=False), timezone.now()
+    make_holders(meeting, 1)
+    campaign = plan(meeting, start_at=now + timedelta(minutes=5))
+    campaigns.approve_campaign(campaign.pk, by=APPROVER, now=now)
+    Meeting.objects.filter(pk=meeting.pk).update(state=Meeting.State.CLOSED)
+
+    started = campaigns.start_due(now=now + timedelta(hours=1))
+
+    campaign.refresh_from_db()
+    assert (started, campaign.state, campaign.start_at) == (0, State.APPROVED, None)
+    assert "投票已截止" in campaign.pause_reason
+
+
+def set_states(running, *states):
+    for delivery, state in zip(running.deliveries, states, strict=False):
+        Delivery.objects.filter(pk=delivery.pk).update(state=state, reason="MK:0001")
+    Delivery.objects.of_campaign(running.campaign).filter(state=Delivery.State.QUEUED).update(
+        state=Delivery.State.DELIVERED
+    )
+    running.campaign.batches.update(state="DONE")
+    campaigns.finish_campaigns(now=timezone.now())
+
+
+def test_only_what_may_arrive_the_next_time_is_sent_again(running):
+    states = Delivery.State.UNREACHED, Delivery.State.FAILED, Delivery.State.UNKNOWN
+    set_states(running, *states)
+
+    number = campaigns.retry_failed(running.campaign.pk, by=PLANNER, now=timezone.now())
+
+    running.refresh()
+    assert number == 1
+    assert running.states() == {"QUEUED": 1, "FAILED": 1, "UNKNOWN": 1, "DELIVERED": 27}
+    assert (running.campaign.state, running.campaign.done_at) == (State.RUNNING, None)
+    assert running.batch.state == "READY"
+
+
+def test_what_is_unknown_is_released_by_a_word_of_its_own(running):
+    set_states(running, Delivery.State.UNKNOWN, Delivery.State.UNKNOWN)
+
+    number = campaigns.release_unknown(running.campaign.pk, by=PLANNER, now=timezone.now())
+
+    assert number == 2
+    assert running.states() == {"QUEUED": 2, "DELIVERED": 28}
+    assert verbs_of(running.campaign.meeting)[-1] == ("campaign.released", PLANNER)
+
+
+@pytest.mark.parametrize("verb", [campaigns.retry_failed, campaigns.release_unknown])
+def test_with_nothing_to_send_again_a_campaign_stays_done(running, verb):
+    set_states(running)
+
+    with pytest.raises(campaigns.NothingToRetry):
+        verb(running.campaign.pk, by=PLANNER, now=timezone.now())
+
+    assert running.refresh().campaign.state == State.DONE
+    assert running.states() == {"DELIVERED": 30}
+
+
 def test_progress_adds_up_and_never_calls_accepted_delivered(running):
     first, second, third = running.deliveries[:3]
     for delivery, state, reason in (
@@ -199,9 +331,15 @@ def test_progress_adds_up_and_never_calls_accepted_delivered(running):
     ):
         Delivery.objects.filter(pk=delivery.pk).update(state=state, reason=reason)
 
-    figures = progress(running.campaign)
+    figures = progress(running.campaign, now=timezone.now())
 
-    assert (figures.planned, figures.queued, figures.accepted) == (30, 27, 1)
-    assert (figures.delivered, figures.failed, figures.unknown) == (1, 1, 0)
-    assert figures.settled == 3
-    assert figures.reasons == (("发送失败", "MK:0001", 1),)
+    assert {f.state.name: f.deliveries for f in figures.figures if f.deliveries} == {
+        "QUEUED": 27,
+        "DELIVERED": 1,
+        "FAILED": 1,
+        "ACCEPTED": 1,
+    }
+    assert (figures.waiting, figures.settled, figures.total) == (27, 3, 30)
+    assert [(r.state.name, r.gateway, r.code, r.deliveries) for r in figures.reasons] == [
+        ("FAILED", "sms", "MK:0001", 1)
+    ]

@@ -14,8 +14,8 @@ import voting_portal.gateways
 from ballots.models import Ballot
 from identity.links import personal_url
 from meetings.models import Holder, Meeting, MeetingKey
-from notifications import campaigns, claims, dispatching
-from notifications.models import Delivery, DeliveryBatch
+from notifications import campaigns, claims, dispatching, suppressions
+from notifications.models import Campaign, Delivery, DeliveryBatch
 from tests.factories import make_holders, make_meeting
 from tests.notifications.conftest import PLANNER, start_campaign
 from voting_portal.common import ids
@@ -62,7 +62,9 @@ def test_sending_a_batch_again_sends_nothing(running, simulator):
     assert phones(simulator) == everybody()
 
 
-def test_who_has_voted_is_not_written_to(running, simulator):
+@pytest.mark.parametrize("kind", ["NOTICE", "REMINDER", "CORRECTION"])
+def test_a_reminder_alone_passes_over_who_has_voted(running, simulator, kind):
+    Campaign.objects.filter(pk=running.campaign.pk).update(kind=kind)
     delivery = running.deliveries[4]
     Ballot.objects.create(
         id=ids.ballot_id(delivery.holder_id, 0),
@@ -77,10 +79,38 @@ def test_who_has_voted_is_not_written_to(running, simulator):
 
     running.send()
 
+    is_passed_over = kind == "REMINDER"
     delivery.refresh_from_db()
-    assert (delivery.state, delivery.reason) == (Delivery.State.SKIPPED, "voted")
+    assert (delivery.reason == "voted") == is_passed_over
+    assert running.states().get("SKIPPED", 0) == is_passed_over
+    assert ("15400000005" not in phones(simulator)) == is_passed_over
+
+
+def test_who_opts_out_while_it_waits_is_not_written_to(running, simulator):
+    suppressions.withdraw(phone="+86 154-0000-0005", by="gateway:sms", at=timezone.now())
+
+    running.send()
+
+    delivery = running.deliveries[4]
+    assert (delivery.state, delivery.reason) == (Delivery.State.SKIPPED, "opted out")
     assert running.states() == {"ACCEPTED": 29, "SKIPPED": 1}
     assert "15400000005" not in phones(simulator)
+
+
+def test_outside_its_hours_a_campaign_waits_and_goes_on_by_itself(running, simulator):
+    Meeting.objects.update(is_rehearsal=False)
+    night = timezone.now().replace(hour=14, minute=0)  # 22:00 in Beijing
+    morning = night + timedelta(hours=11)
+
+    dispatching.send_batch(running.batch.pk, clock=lambda: night)
+    at_night = running.states(), claims.next_round(already_rung=0, at_most=9, now=night)
+    by_day = claims.next_round(already_rung=0, at_most=9, now=morning)
+    dispatching.send_batch(running.batch.pk, clock=lambda: morning)
+
+    assert at_night == ({"QUEUED": 30}, [])
+    assert by_day == [running.batch.pk]
+    assert running.states() == {"ACCEPTED": 30}
+    assert running.refresh().campaign.pause_reason == ""
 
 
 def test_a_rest_that_the_carrier_asks_for_is_waited_out(running, simulator, break_it):
@@ -124,7 +154,7 @@ def test_a_campaign_pauses_when_too_many_go_wrong(gateways, break_it):
 
     campaign.refresh_from_db()
     assert campaign.state == "PAUSED"
-    assert campaign.pause_reason == "50条中有50条失败或结果不明。"
+    assert campaign.pause_reason == "失败或结果不明的短信超过20%。"
     unknown = Delivery.objects.of_campaign(campaign).filter(state=Delivery.State.UNKNOWN)
     assert unknown.count() == 50
     assert campaign.batches.get().state == "READY"
@@ -161,7 +191,7 @@ def test_a_meeting_that_has_closed_stops_its_campaign(running, simulator):
 
     running.refresh()
     assert running.campaign.state == "PAUSED"
-    assert "投票已经结束" in running.campaign.pause_reason
+    assert "投票已截止" in running.campaign.pause_reason
     assert phones(simulator) == []
 
 

@@ -6,11 +6,26 @@ from datetime import date
 
 import pytest
 
-from notifications.wording import BadWording, compose, default_wording, segments, units
-from tests.factories import make_issuer, make_meeting
+from identity.links import personal_url, read_link
+from identity.vote_codes import personal_code
+from notifications.models import Campaign
+from notifications.wording import (
+    BadWording,
+    LinkMode,
+    compose,
+    default_wording,
+    segments,
+    units,
+)
+from tests.factories import make_holder, make_issuer, make_meeting
 
 pytestmark = pytest.mark.django_db
-URL = "https://vote.example/v/0123456789012345678901234"
+
+
+def write(notice, holder):
+    return notice.message(
+        ref="1", phone="15400000001", holder=holder.pk, generation=0, name=holder.name_masked
+    )
 
 
 @pytest.fixture
@@ -22,9 +37,70 @@ def meeting():
 
 
 def test_the_default_wording_names_the_company_the_day_and_the_link(meeting):
-    text = compose(default_wording(), meeting).text(URL)
+    holder = make_holder(meeting)
 
-    assert text == (f"【上证信息】您持有的浦发银行(600000)6月26日开股东会,点此投票 {URL} 请勿转发")
+    message = write(compose(default_wording(), meeting), holder)
+
+    url = personal_url(holder.pk, 0)
+    assert message.text == (
+        f"【上证信息】您持有的浦发银行(600000)6月26日开股东会,点此投票 {url} 请勿转发"
+    )
+    assert message.link == url
+    assert message.title == "浦发银行2026年第一次临时股东会"
+    assert message.variables == {
+        "简称": "浦发银行",
+        "代码": "600000",
+        "月": "6",
+        "日": "26",
+        "链接": url,
+    }
+
+
+def test_where_no_personal_link_may_be_sent_a_code_and_a_constant_address_are(meeting, settings):
+    settings.PUBLIC_URL = "https://vote.example"
+    holder = make_holder(meeting)
+    text = default_wording(mode=LinkMode.CODE)
+
+    message = write(compose(text, meeting, mode=LinkMode.CODE), holder)
+
+    code = personal_code(holder.pk, 0)
+    assert f"投票码{code},请登录 https://vote.example 投票" in message.text
+    assert message.link == "https://vote.example"
+    assert "/v/" not in message.text
+
+
+@pytest.mark.parametrize("kind", Campaign.Kind)
+@pytest.mark.parametrize("mode", LinkMode)
+def test_the_standard_wordings_of_all_kinds_keep_the_rules(meeting, kind, mode):
+    notice = compose(default_wording(kind, mode), meeting, kind=kind, mode=mode)
+
+    assert notice.segments <= 2
+    assert "{" not in notice.sample()
+
+
+def test_a_masked_name_is_counted_as_it_is_long(meeting):
+    notice = compose("【上证信息】{股东}您好 {链接} ", meeting)
+
+    assert notice.units(3) == units(notice.sample("张*三"))
+    assert notice.units(4) == units(notice.sample("𠮷*三"))
+    assert notice.units() == notice.units(12)
+
+
+def test_a_name_cannot_bring_a_second_signature(meeting):
+    notice = compose("【上证信息】{股东}您好 {链接} ", meeting)
+
+    assert notice.sample("【假】{链接}").startswith("【上证信息】假链接您好 ")
+
+
+def test_a_specimen_is_as_long_as_a_real_message_and_leads_nowhere(meeting):
+    holder = make_holder(meeting)
+    for mode in LinkMode:
+        notice = compose(default_wording(mode=mode), meeting, mode=mode)
+        specimen = notice.specimen(ref="trial-1", phone="15400000001")
+
+        assert units(specimen.text) == units(write(notice, holder).text)
+        assert read_link("0" * 25) is None
+        assert "0" * (25 if mode is LinkMode.PERSONAL else 10) in specimen.text
 
 
 def test_the_cost_is_known_before_anybody_gets_it(meeting, settings):
@@ -32,9 +108,9 @@ def test_the_cost_is_known_before_anybody_gets_it(meeting, settings):
 
     notice = compose(default_wording(), meeting)
 
-    assert notice.units == units(notice.text(URL))
+    assert notice.units() == units(notice.sample())
     assert notice.segments == 2
-    assert "0123" not in notice.sample()
+    assert "•" * 25 in notice.sample()
 
 
 @pytest.mark.parametrize(
@@ -50,11 +126,27 @@ def test_the_cost_is_known_before_anybody_gets_it(meeting, settings):
         ("【上证信息】点此 {链接},请勿转发", "空格"),
         ("【上证信息】{简称 {链接} ", "花括号"),
         ("【上证信息】" + "长" * 500 + " {链接}", "超过"),
+        ("【上证信息】{股东}{股东} {链接} ", "股东"),
+        ("【上证信息】{投票码} {链接} ", "投票码"),
     ],
 )
 def test_a_wording_that_a_carrier_would_refuse_is_refused_with_the_reason(meeting, wording, why):
     with pytest.raises(BadWording, match=why):
         compose(wording, meeting)
+
+
+@pytest.mark.parametrize(
+    ("wording", "why"),
+    [
+        ("【上证信息】请登录 {网址} ", "投票码"),
+        ("【上证信息】{投票码} {链接} ", "链接"),
+        ("【上证信息】{投票码}登录{网址}", "空格"),
+        ("【上证信息】{投票码}{投票码}", "一次"),
+    ],
+)
+def test_a_wording_with_a_vote_code_has_rules_of_its_own(meeting, wording, why):
+    with pytest.raises(BadWording, match=why):
+        compose(wording, meeting, mode=LinkMode.CODE)
 
 
 def test_a_variable_may_not_bring_a_second_signature(meeting):

@@ -1,0 +1,7 @@
+"""Exchange staff at the post office: campaigns, what came of them, and who is left alone."""
+
+from __future__ import annotations
+
+from notifications.admin import campaigns, reach, suppressions
+
+__all__ = ["campaigns", "reach", "suppressions"]

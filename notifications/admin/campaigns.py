@@ -1,0 +1,122 @@
+"""A campaign's page: what would be sent, what became of it, and the buttons for what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from notifications import charts, hours, preview, routing, wording
+from notifications.admin.deliveries import export_deliveries, list_deliveries, show_dead_letters
+from notifications.admin.planning import plan_page
+from notifications.admin.reach import reach_page
+from notifications.admin.steps import STEPS, STEPS_FROM, take_step, try_out
+from notifications.audiences import LEFT_OUT
+from notifications.models import Campaign, Delivery
+from notifications.progress import progress, tells_of_votes, through_at
+from voting_portal.admin import OperatorAdmin
+
+State = Campaign.State
+View = Callable[..., HttpResponseBase]
+REFRESH_SECONDS, REFRESH_SECONDS_WHEN_LARGE, LARGE = 5, 30, 200_000
+
+
+@admin.register(Campaign)
+class CampaignAdmin(OperatorAdmin):
+    """Planned on a form, changed by steps only: what was approved is what is sent."""
+
+    fields = (
+        *("meeting", "kind", "ways", "wording", "code_wording"),
+        *(("send_from", "send_until"), "start_at", "alarm_percent"),
+    )
+    list_display = ("meeting", "number", "kind", "ways", "state", "planned", "started_at")
+    list_filter = ("kind", "state")
+    list_select_related = ("meeting__issuer",)
+    search_fields = ("meeting__issuer__security_code", "meeting__issuer__short_name")
+    ordering = ("-id",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap, site = self.admin_site.admin_view, {"site": self.admin_site}
+
+        def of_campaign(address: str, view: View, name: str, **context: Any) -> URLPattern:
+            return path(f"<int:campaign_id>/{address}/", wrap(view), context, f"campaign-{name}")
+
+        return [
+            of_campaign("step/<slug:name>", take_step, "step"),
+            of_campaign("trial", try_out, "trial"),
+            of_campaign("deliveries", list_deliveries, "deliveries", **site),
+            of_campaign("export", export_deliveries, "export"),
+            of_campaign("dead-letters", show_dead_letters, "dead-letters", **site),
+            path("reach/<int:meeting_id>/", wrap(reach_page), site, name="meeting-reach"),
+            *super().get_urls(),
+        ]
+
+    def add_view(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
+        return plan_page(request, self.admin_site)
+
+    @admin.display(description=_("发送方案"))
+    def ways(self, campaign: Campaign) -> str:
+        return routing.in_words(campaign.plan)
+
+    def panel(self, campaign: Campaign) -> dict[str, Any]:
+        """What the campaign's page shows above its fields."""
+        now = timezone.now()
+        is_planned = campaign.state in (State.DRAFT, State.APPROVED)
+        shown = _preview(campaign) if is_planned else _progress(campaign)
+        is_running = campaign.state == State.RUNNING
+        return shown | {
+            "steps": [(name, STEPS[name][1]) for name in STEPS_FROM.get(State(campaign.state), ())],
+            "is_planned": is_planned,
+            "is_secret": tells_of_votes(campaign),
+            "opens_at": None
+            if not is_running or hours.may_send(campaign, now)
+            else hours.next_opening(campaign, now),
+            "refresh": (REFRESH_SECONDS if campaign.planned < LARGE else REFRESH_SECONDS_WHEN_LARGE)
+            if is_running
+            else None,
+        }
+
+
+def _preview(campaign: Campaign) -> dict[str, Any]:
+    channels = campaign.preview["channels"]
+    through = preview.through_at(campaign, now=timezone.now())
+    calls_to_vote = campaign.kind in (Campaign.Kind.NOTICE, Campaign.Kind.REMINDER)
+    return {
+        "preview": campaign.preview,
+        "left_out": [(LEFT_OUT[r], number) for r, number in campaign.preview["left_out"].items()],
+        "is_long": any(channel["segments"].keys() - {"1"} for channel in channels),
+        "through_at": through,
+        "is_too_late": calls_to_vote
+        and through is not None
+        and through > campaign.meeting.polls_close_at,
+        "trial_gateways": [way["gateway"] for step in campaign.plan for way in step],
+    }
+
+
+def _progress(campaign: Campaign) -> dict[str, Any]:
+    now = timezone.now()
+    figures = progress(campaign, now=now)
+    try:
+        through = through_at(campaign, figures, now=now)
+    except wording.BadWording:
+        through = None  # the issuer's name has changed since
+    return {
+        "progress": figures,
+        "bar": charts.bar(figures),
+        "columns": charts.columns(figures.by_hour) if figures.by_hour else "",
+        "hours": figures.by_hour[-charts.MOST_HOURS :],
+        "states": Delivery.State.choices,
+        "by_gateway": [
+            (step + 1, gateway, [states.get(state, 0) for state in Delivery.State.values])
+            for step, gateway, states in figures.by_gateway
+        ],
+        "through_at": through if campaign.state == State.RUNNING else None,
+    }

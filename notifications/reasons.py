@@ -1,0 +1,39 @@
+"""What reasons of deliveries mean in words for staff: ours, and the codes of carriers."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from voting_portal import gateways
+from voting_portal.gateways.protocol import ExplainsReasons
+
+OURS = {
+    "voted": _("已投票"),
+    "cancelled": _("发送批次已取消"),
+    "opted out": _("免打扰"),
+    "reached": _("前一步已送达"),
+    "no capability": _("手机不支持这种消息"),
+    "unreadable record": _("名册记录无法读取"),
+    "no answer": _("通道没有应答"),
+    "unreadable answer": _("通道的应答无法读取"),
+    "no receipt": _("逾期没有状态报告"),
+    "revoked": _("已撤回"),
+    "ConnectionRefusedError": _("通道拒绝连接"),
+    "TimeoutError": _("通道超时"),
+    "RemoteDisconnected": _("通道中断连接"),
+}
+
+
+def known_words(gateway_name: str) -> dict[str, str]:
+    """What reasons of deliveries by this gateway mean, by reason; others say no more than they say.
+
+    A gateway that was taken out of the settings explains nothing any more.
+    """
+    ours = {code: str(words) for code, words in OURS.items()}
+    try:
+        gateway = gateways.gateway(gateway_name)
+    except gateways.NoSuchGateway:
+        return ours
+    if not isinstance(gateway, ExplainsReasons):
+        return ours
+    return {code: str(words) for code, words in gateway.reasons.items()} | ours

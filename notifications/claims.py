@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from notifications import campaigns, next_steps
+from notifications import campaigns, easing, next_steps
 from notifications.models import Delivery
 from voting_portal import gateways
 from voting_portal.common import ids
@@ -82,9 +82,11 @@ def next_round(*, already_rung: int, at_most: int, now: datetime) -> list[int]:
 
     Gateways take turns, each with its oldest batch first, so that a slow one does not keep the
     others waiting. Those with a process of their own need no bell. Also takes leases back that ran
-    out, plans the next steps that are due, and closes campaigns that are done.
+    out, eases off gateways that are ill, plans the next steps that are due, and closes campaigns
+    that are done.
     """
     reap(now=now)
+    easing.ease_off(now=now)
     next_steps.take_next_steps(now=now)
     campaigns.start_due(now=now)
     campaigns.finish_campaigns(now=now)
@@ -136,7 +138,7 @@ def reap(*, now: datetime) -> int:
         cursor.execute(
             """
             UPDATE notifications_deliverybatch AS batch
-            SET state = 'READY', claim = NULL, lease_until = NULL
+            SET state = 'READY', is_begun = true, claim = NULL, lease_until = NULL
             FROM notifications_campaign AS campaign
             WHERE batch.state = 'LEASED' AND batch.lease_until < %s
               AND campaign.id = batch.campaign_id
@@ -156,14 +158,21 @@ def hand_back(claim: Claim, *, now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE notifications_deliverybatch
-            SET claim = NULL, lease_until = NULL, state = CASE WHEN EXISTS (
-                SELECT FROM notifications_delivery
-                WHERE batch_id = %s AND state = %s AND id >= %s AND id < %s
-            ) THEN 'READY' ELSE 'DONE' END
-            WHERE id = %s AND claim = %s AND state = 'LEASED'
+            WITH left_over AS (
+                SELECT coalesce(bool_or(state = %s), false) AS is_queued,
+                       coalesce(bool_or(state >= %s), false) AS is_begun
+                FROM notifications_delivery WHERE batch_id = %s AND id >= %s AND id < %s
+            )
+            UPDATE notifications_deliverybatch AS batch
+            SET claim = NULL, lease_until = NULL, is_begun = left_over.is_begun,
+                state = CASE WHEN left_over.is_queued THEN 'READY' ELSE 'DONE' END
+            FROM left_over
+            WHERE batch.id = %s AND batch.claim = %s AND batch.state = 'LEASED'
             """,
-            [claim.batch_id, State.QUEUED, *claim.ids, claim.batch_id, claim.key],
+            [
+                *(State.QUEUED, State.SENDING, claim.batch_id, *claim.ids),
+                *(claim.batch_id, claim.key),
+            ],
         )
         if cursor.rowcount:
             _give_up(claim.meeting_id, [claim.batch_id], now=now)

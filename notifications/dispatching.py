@@ -10,32 +10,41 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils.translation import gettext as _
 
 from meetings.keys import KeyDestroyed, meeting_key
 from meetings.models import MeetingKey
 from meetings.register.records import Person, record_context
-from notifications import campaigns, claims, hours, suppressions, wording
+from notifications import (
+    campaigns,
+    capabilities,
+    claims,
+    easing,
+    hours,
+    outcomes,
+    suppressions,
+    wording,
+)
 from notifications.claims import Claim
 from notifications.models import Campaign, Delivery
 from voting_portal import gateways
-from voting_portal.common import ids, locks, sealing
+from voting_portal.common import ids, sealing
 from voting_portal.gateways import Message, Outcome, Result, pacing
 
 PATIENCE_SECONDS = 60.0  # for a turn at the gateway; a claimed batch is given back after it
 SETBACKS = 3  # throttled or unreachable so often in a row: leave the batch to a later round
 UNREACHABLE_SECONDS = 3.0
+NOTICEABLE_REST_SECONDS = 2.0  # longer than the pace itself ever closes a line
 # A campaign pauses by itself when of one batch so many failed or got no answer, and as large a
 # share as it says.
 ALARMING_FAILURES = 50
 
 Clock = Callable[[], datetime]
-# delivery, holder, generation, masked name, sealed record
-_Queued = tuple[int, int, int, str, bytes]
 State = Delivery.State
 logger = logging.getLogger(__name__)
 
@@ -57,6 +66,23 @@ def send_batch(batch_id: int, *, clock: Clock) -> None:
     campaigns.finish_campaigns(now=clock())
 
 
+def hindrance(campaign: Campaign) -> str:
+    """Why a running campaign stands still just now, in words; blank when nothing holds it.
+
+    It goes on by itself when the hindrance is gone, so nothing is stored: this asks anew.
+    """
+    if campaign.state != Campaign.State.RUNNING:
+        return ""
+    waiting = campaign.batches.filter(state="READY").order_by("gateway")
+    for name in waiting.values_list("gateway", flat=True).distinct():
+        try:
+            if pacing.rest_of(name) > NOTICEABLE_REST_SECONDS:
+                return _("通道“%(name)s”要求暂缓发送,稍后自动继续。") % {"name": name}
+        except pacing.PaceUnknown:
+            return _("Redis没有响应,无法确定发送速率:发送已停止,恢复后自动继续。")
+    return ""
+
+
 def _send_claimed(claim: Claim, *, clock: Clock) -> None:
     """Send sub-batches until none is queued, or something says stop."""
     campaign = Campaign.objects.select_related("meeting__issuer").get(pk=claim.campaign_id)
@@ -65,12 +91,17 @@ def _send_claimed(claim: Claim, *, clock: Clock) -> None:
     notice = wording.compose_for(campaign, wording.mode_of(claim.gateway))
     # No more at once than a second's worth, so that the pace is even.
     length = max(1, min(gateway.batch_size, int(gateway.rate / notice.segments)))
-    outcomes: list[Outcome] = []
+    answers: list[Outcome] = []
+    has_next_step = claim.step + 1 < len(campaign.plan)
     setbacks = 0
     while setbacks < SETBACKS and (queued := _read_queued(claim, length)):
         if not hours.may_send(campaign, clock()):
             return
         messages = _write_messages(claim, queued, notice, now=clock())
+        if has_next_step:
+            messages = _leave_out_unable(claim, gateway, messages, queued, now=clock())
+        if not messages:
+            continue
         if not pacing.wait_for_turn(
             gateway.name,
             segments=notice.segments * len(messages),
@@ -78,39 +109,54 @@ def _send_claimed(claim: Claim, *, clock: Clock) -> None:
             patience=PATIENCE_SECONDS,
         ):
             return
-        leaving = _mark_sending(claim, [int(m.ref) for m in messages], now=clock())
+        leaving = outcomes.mark_sending(claim, [int(m.ref) for m in messages], now=clock())
         if leaving is None:
             return
         if not leaving:
             continue
         results = gateway.send([m for m in messages if int(m.ref) in leaving])
-        _write_results(claim, results, now=clock())
-        outcomes += [result.outcome for result in results]
-        if reason := _reason_to_pause(campaign, results, outcomes):
+        outcomes.write_results(claim, results, now=clock())
+        easing.count(
+            gateway.name, handed=len(messages), failures=_count_faults(results), now=clock()
+        )
+        answers += [result.outcome for result in results]
+        if reason := _reason_to_pause(campaign, results, answers):
             _pause(claim, reason, now=clock())
             return
         setbacks = setbacks + 1 if _holds_back(gateway, results) else 0
 
 
 def _reason_to_pause(
-    campaign: Campaign, results: Sequence[Result], outcomes: Sequence[Outcome]
+    campaign: Campaign, results: Sequence[Result], answers: Sequence[Outcome]
 ) -> str:
     """Why a person should look before more is sent: blank when nothing is wrong.
 
-    `outcomes` are those of the whole batch so far.
+    `answers` are those of the whole batch so far.
     """
     for result in results:
         if result.outcome is Outcome.MISCONFIGURED:
             return _("通道拒绝了请求(%s),请检查通道设置。") % result.reason
-    failures = outcomes.count(Outcome.REJECTED) + outcomes.count(Outcome.UNKNOWN)
-    if failures >= ALARMING_FAILURES and failures * 100 > campaign.alarm_percent * len(outcomes):
+    failures = answers.count(Outcome.REJECTED) + answers.count(Outcome.UNKNOWN)
+    if failures >= ALARMING_FAILURES and failures * 100 > campaign.alarm_percent * len(answers):
         # Without counts: what was tried of a batch of a reminder tells how many have voted.
         words = {"percent": campaign.alarm_percent}
         return _("失败或结果不明的短信超过%(percent)s%%。") % words
     return ""
 
 
-def _read_queued(claim: Claim, length: int) -> list[_Queued]:
+@dataclass(frozen=True)
+class Queued:
+    """A delivery that waits, and what of its holder's row the message needs."""
+
+    delivery: int
+    holder: int
+    generation: int
+    name: str  # masked
+    sealed: bytes
+    phone_index: bytes
+
+
+def _read_queued(claim: Claim, length: int) -> list[Queued]:
     """The next deliveries of the batch."""
     with connection.cursor() as cursor:
         # Materialized, lest ORDER BY and LIMIT tempt PostgreSQL to walk the whole partition by id.
@@ -120,7 +166,8 @@ def _read_queued(claim: Claim, length: int) -> list[_Queued]:
                 SELECT id, holder_id FROM notifications_delivery
                 WHERE batch_id = %s AND state = %s AND id >= %s AND id < %s
             ), next AS MATERIALIZED (SELECT * FROM queued ORDER BY id LIMIT %s)
-            SELECT next.id, holder.id, holder.link_generation, holder.name_masked, holder.sealed
+            SELECT next.id, holder.id, holder.link_generation, holder.name_masked, holder.sealed,
+                   holder.phone_index
             FROM next JOIN meetings_holder AS holder ON holder.id = next.holder_id
             WHERE holder.id >= %s AND holder.id < %s ORDER BY next.id
             """,
@@ -129,13 +176,12 @@ def _read_queued(claim: Claim, length: int) -> list[_Queued]:
                 *ids.holder_range(claim.meeting_id),
             ],
         )
-        queued: list[_Queued] = cursor.fetchall()
-    return queued
+        return [Queued(*row) for row in cursor.fetchall()]
 
 
 def _write_messages(
     claim: Claim,
-    queued: Sequence[_Queued],
+    queued: Sequence[Queued],
     notice: wording.Notice,
     *,
     now: datetime,
@@ -143,140 +189,58 @@ def _write_messages(
     """A message for all whose record opens and who have not opted out; done with the others."""
     key = meeting_key(claim.meeting_id, MeetingKey.Purpose.RECORDS)
     messages, unreadable = [], []
-    for delivery, holder, generation, name, sealed in queued:
+    for row in queued:
+        ref, context = str(row.delivery), record_context(row.holder)
         try:
-            record = sealing.open_sealed(key, bytes(sealed), context=record_context(holder))
+            record = sealing.open_sealed(key, bytes(row.sealed), context=context)
         except sealing.CannotOpen:
-            unreadable.append(Result(str(delivery), Outcome.REJECTED, reason="unreadable record"))
+            unreadable.append(Result(ref, Outcome.REJECTED, reason="unreadable record"))
             continue
         phone = Person.decode(record).phone
         messages.append(
             notice.message(
-                ref=str(delivery), phone=phone, holder=holder, generation=generation, name=name
+                ref=ref, phone=phone, holder=row.holder, generation=row.generation, name=row.name
             )
         )
     if unreadable:
-        _write_results(claim, unreadable, now=now)
-    opted_out = suppressions.suppressed({message.phone for message in messages})
-    if opted_out:
-        _skip(claim, [int(m.ref) for m in messages if m.phone in opted_out], "opted out", now=now)
-    return [message for message in messages if message.phone not in opted_out]
+        outcomes.write_results(claim, unreadable, now=now)
+    return _leave_out(
+        claim,
+        messages,
+        suppressions.suppressed({message.phone for message in messages}),
+        reason="opted out",
+        now=now,
+    )
 
 
-def _skip(claim: Claim, deliveries: Sequence[int], reason: str, *, now: datetime) -> None:
-    first, end = claim.ids
-    queued = Delivery.objects.filter(id__gte=first, id__lt=end, state=State.QUEUED)
-    queued.filter(id__in=deliveries).update(state=State.SKIPPED, reason=reason, changed_at=now)
+def _leave_out_unable(
+    claim: Claim,
+    gateway: gateways.Gateway,
+    messages: Sequence[Message],
+    queued: Sequence[Queued],
+    *,
+    now: datetime,
+) -> list[Message]:
+    """The messages to phones that show them; for the others the plan's next step is due at once."""
+    indexes = {str(row.delivery): bytes(row.phone_index) for row in queued}
+    phones = {message.phone: indexes[message.ref] for message in messages}
+    unable = capabilities.find_unable(gateway, phones, now=now)
+    return _leave_out(claim, messages, unable, reason=outcomes.NO_CAPABILITY, now=now)
 
 
-@transaction.atomic(durable=True)
-def _mark_sending(claim: Claim, deliveries: Sequence[int], *, now: datetime) -> set[int] | None:
-    """Commit that these are leaving now; return those that may, None when this claim is over.
-
-    Asks at the last moment: does the campaign still run, has it still something to say, is the
-    batch still ours, has the holder voted to whom a reminder goes? The shared lock makes a pause
-    wait for this commit, and every later sub-batch see the pause.
-    """
-    locks.hold(locks.CAMPAIGN, claim.campaign_id, shared=True)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT meeting.state, campaign.kind FROM notifications_campaign AS campaign
-            JOIN meetings_meeting AS meeting ON meeting.id = campaign.meeting_id
-            WHERE campaign.id = %s AND campaign.state = 'RUNNING'
-            """,
-            [claim.campaign_id],
-        )
-        row = cursor.fetchone()
-        if row is None:
-            return None
-        meeting_state, kind = row
-        if meeting_state not in campaigns.SENDABLE[Campaign.Kind(kind)]:
-            raise campaigns.WrongMeetingState(kind, meeting_state)
-        if not claims.renew(claim, now=now):
-            return None
-        cursor.execute(
-            """
-            WITH leaving AS (
-                SELECT delivery.id, %s AND EXISTS (
-                    SELECT FROM ballots_ballot AS ballot
-                    WHERE ballot.id >= delivery.holder_id << %s
-                      AND ballot.id < (delivery.holder_id + 1) << %s
-                      AND ballot.id >= %s AND ballot.id < %s
-                ) AS has_voted
-                FROM notifications_delivery AS delivery
-                WHERE delivery.id = ANY(%s) AND delivery.id >= %s AND delivery.id < %s
-            )
-            UPDATE notifications_delivery AS delivery
-            SET state = CASE WHEN has_voted THEN %s ELSE %s END,
-                reason = CASE WHEN has_voted THEN 'voted' ELSE '' END,
-                changed_at = %s
-            FROM leaving
-            WHERE delivery.id = leaving.id AND delivery.state = %s
-              AND delivery.id >= %s AND delivery.id < %s
-            RETURNING delivery.id, delivery.state
-            """,
-            [
-                kind == Campaign.Kind.REMINDER,
-                *(ids.CLASS_BITS, ids.CLASS_BITS, *ids.ballot_range(claim.meeting_id)),
-                *(list(deliveries), *claim.ids),
-                *(State.SKIPPED, State.SENDING, now, State.QUEUED, *claim.ids),
-            ],
-        )
-        return {delivery for delivery, state in cursor.fetchall() if state == State.SENDING}
+def _leave_out(
+    claim: Claim, messages: Sequence[Message], phones: Set[str], *, reason: str, now: datetime
+) -> list[Message]:
+    """The messages to other phones than these; those to them are skipped."""
+    skipped = [int(message.ref) for message in messages if message.phone in phones]
+    if skipped:
+        outcomes.skip(claim, skipped, reason=reason, now=now)
+    return [message for message in messages if message.phone not in phones]
 
 
-_STATES = {
-    Outcome.ACCEPTED: State.ACCEPTED,
-    Outcome.REJECTED: State.FAILED,
-    Outcome.UNKNOWN: State.UNKNOWN,
-}
-
-
-def _write_results(claim: Claim, results: Sequence[Result], *, now: datetime) -> None:
-    """Raise the states of what left; put back what certainly did not.
-
-    A receipt may have come before, so a state is never lowered; nor is one put back that the
-    reaper has called unknown. Rows are locked in the order of their ids, as in receipts.py.
-    """
-    known = [result for result in results if result.outcome in _STATES]
-    put_back = [int(result.ref) for result in results if result.outcome not in _STATES]
-    with connection.cursor() as cursor:
-        if known:
-            deliveries = [int(result.ref) for result in known]
-            cursor.execute(
-                """
-                WITH result AS (
-                    SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[])
-                        AS result (id, state, gateway_ref, reason)
-                ), locked AS (
-                    SELECT id FROM notifications_delivery
-                    WHERE id = ANY(%s) AND id >= %s AND id < %s ORDER BY id FOR UPDATE
-                )
-                UPDATE notifications_delivery AS delivery
-                SET state = greatest(delivery.state, result.state),
-                    reason = CASE WHEN delivery.state < result.state
-                                  THEN result.reason ELSE delivery.reason END,
-                    gateway_ref = result.gateway_ref, changed_at = %s
-                FROM result JOIN locked USING (id)
-                WHERE delivery.id = result.id AND delivery.id >= %s AND delivery.id < %s
-                """,
-                [
-                    deliveries,
-                    [int(_STATES[result.outcome]) for result in known],
-                    [result.gateway_ref for result in known],
-                    [result.reason for result in known],
-                    *(deliveries, *claim.ids, now, *claim.ids),
-                ],
-            )
-        if put_back:
-            cursor.execute(
-                """
-                UPDATE notifications_delivery SET state = %s, changed_at = %s
-                WHERE id = ANY(%s) AND state = %s AND id >= %s AND id < %s
-                """,
-                [State.QUEUED, now, put_back, State.SENDING, *claim.ids],
-            )
+def _count_faults(results: Sequence[Result]) -> int:
+    """Messages that the gateway, not a phone, kept from leaving for certain."""
+    return sum(result.outcome in (Outcome.UNKNOWN, Outcome.NOT_SENT) for result in results)
 
 
 def _holds_back(gateway: gateways.Gateway, results: Sequence[Result]) -> bool:

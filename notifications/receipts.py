@@ -1,28 +1,43 @@
 """Receipts (状态报告): taken in at once, applied in batches, harmless in any order and number.
 
 A receipt moves only a delivery that was handed to the gateway that posted it, and only upwards in
-rank; it never makes or sends a message. Each delivery was SENDING before its message left, so
-its receipt finds it; one that does not is tried again for ten minutes and then left unmatched.
+rank; it never makes or sends a message. It names a message by our ref, or by the gateway's own,
+which was noted when the message was handed over; where one name stands for several, the phone
+tells which. A receipt may come before the note: what names nothing is tried again for ten minutes
+and then left unmatched.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from meetings.keys import keystore
+from notifications import easing, outcomes, references
 from notifications.models import Delivery, Receipt
+from notifications.references import Line, Word
+from notifications.withdrawals import take_replies
 from voting_portal import gateways
 from voting_portal.common import ids
-from voting_portal.gateways.protocol import ReceiptAnswer, ReceiptLine, Report
+from voting_portal.gateways.protocol import ReceiptAnswer, ReceiptLine, Reply, Report
 
 TRY_AGAIN_AFTER = timedelta(seconds=30)
 GIVE_UP_AFTER = timedelta(minutes=10)
-STATES = {Report.DELIVERED: Delivery.State.DELIVERED, Report.FAILED: Delivery.State.FAILED}
+STATES = {
+    Report.NETWORK: Delivery.State.NETWORK,
+    Report.DELIVERED: Delivery.State.DELIVERED,
+    Report.DISPLAYED: Delivery.State.DISPLAYED,
+    Report.FAILED: Delivery.State.FAILED,
+    Report.UNREACHED: Delivery.State.UNREACHED,
+    Report.REVOKED: Delivery.State.EXPIRED,
+}
 RECEIPTS_AT_ONCE = 50  # of up to 500 lines each, with most carriers
+_PHONES = b"phones of a receipt"
 
 
 def take_in(
@@ -35,24 +50,17 @@ def take_in(
     """
     gateway = gateways.gateway(gateway_name)
     lines = gateway.read_receipts(headers, body, now=now)
-    digest = hashlib.sha256(gateway_name.encode() + b"\0" + body).digest()
-    Receipt.objects.bulk_create(
-        [
-            Receipt(
-                gateway=gateway_name,
-                digest=digest,
-                lines=[
-                    (line.ref, line.report.value, line.reason)
-                    for line in lines
-                    if isinstance(line, ReceiptLine) and line.report in STATES
-                ],
-                received_at=now,
-                due_at=now,
-            )
-        ],
-        ignore_conflicts=True,
-    )
+    _keep(gateway_name, lines, raw=body, now=now)
     return gateway.receipt_answer
+
+
+def take_lines(gateway_name: str, lines: Sequence[ReceiptLine | Reply], *, now: datetime) -> None:
+    """Keep what came over a gateway's own link or as its answer, where nobody else can speak.
+
+    `lines` may be empty; then nothing is kept.
+    """
+    raw = json.dumps([str(vars(line)) for line in lines]).encode()
+    _keep(gateway_name, lines, raw=raw, now=now)
 
 
 def apply_waiting(*, now: datetime, limit: int = RECEIPTS_AT_ONCE) -> int:
@@ -63,73 +71,77 @@ def apply_waiting(*, now: datetime, limit: int = RECEIPTS_AT_ONCE) -> int:
             .filter(applied_at__isnull=True, due_at__lte=now)
             .order_by("due_at")[:limit]
         )
-        found = _raise_states(receipts, now=now)
+        lines = {receipt.pk: _read_lines(receipt) for receipt in receipts}
+        named = references.find_deliveries([line for read in lines.values() for line in read])
+        found, counted = _raise_states(named, now=now)
         for receipt in receipts:
-            named = {delivery for ref, *_ in receipt.lines if (delivery := _delivery(ref))}
-            receipt.matched = len(named & found[receipt.gateway])
-            if receipt.matched == len(named) or now - receipt.received_at >= GIVE_UP_AFTER:
-                receipt.applied_at = now
+            wanted = [named.get(line) for line in lines[receipt.pk]]
+            receipt.matched = sum(word is not None and word.delivery in found for word in wanted)
+            if receipt.matched == len(wanted) or now - receipt.received_at >= GIVE_UP_AFTER:
+                receipt.applied_at, receipt.phones = now, None
             else:
                 receipt.due_at = now + TRY_AGAIN_AFTER
-        Receipt.objects.bulk_update(receipts, ["matched", "applied_at", "due_at"])
+        Receipt.objects.bulk_update(receipts, ["matched", "applied_at", "due_at", "phones"])
+    # Counted when the rows are free again, so that nobody waits for a count while holding them.
+    for gateway, arrived in sorted(counted.items()):
+        easing.count(gateway, now=now, **arrived)
     return len(receipts)
 
 
-def _raise_states(receipts: Iterable[Receipt], *, now: datetime) -> dict[str, set[int]]:
-    """Apply the lines, one statement a gateway and meeting; the deliveries found, by gateway."""
-    # Of several lines about one delivery the highest state counts: carriers send both.
-    lines: defaultdict[tuple[str, int], dict[int, tuple[int, str]]] = defaultdict(dict)
-    for receipt in receipts:
-        for ref, report, reason in receipt.lines:
-            if delivery := _delivery(ref):
-                state = STATES[Report(report)]
-                meeting = ids.meeting_of(ids.holder_of_delivery(delivery))
-                said = lines[receipt.gateway, meeting].get(delivery, (0, ""))
-                lines[receipt.gateway, meeting][delivery] = max(said, (int(state), reason))
-    found: defaultdict[str, set[int]] = defaultdict(set)
-    for (gateway, meeting), of_meeting in sorted(lines.items()):
-        found[gateway] |= _raise_of_meeting(gateway, meeting, of_meeting, now=now)
-    return found
-
-
-def _raise_of_meeting(
-    gateway: str, meeting: int, lines: Mapping[int, tuple[int, str]], *, now: datetime
-) -> set[int]:
-    """Raise states to those of the lines, by delivery; return the deliveries that there are."""
-    first, end = ids.delivery_range(meeting)
-    states, reasons = zip(*lines.values(), strict=True)
-    with connection.cursor() as cursor:
-        # Rows are locked in the order of their ids, as in dispatching, so that nobody deadlocks.
-        cursor.execute(
-            """
-            WITH line AS (
-                SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::text[])
-                    AS line (id, state, reason)
-            ), found AS (
-                SELECT delivery.id FROM notifications_delivery AS delivery
-                JOIN notifications_deliverybatch AS batch ON batch.id = delivery.batch_id
-                WHERE delivery.id = ANY(%s) AND delivery.id >= %s AND delivery.id < %s
-                  AND delivery.state >= %s AND batch.gateway = %s
-                ORDER BY delivery.id FOR UPDATE OF delivery
-            ), raised AS (
-                UPDATE notifications_delivery AS delivery
-                SET state = line.state, reason = line.reason, changed_at = %s
-                FROM line JOIN found USING (id)
-                WHERE delivery.id = found.id AND delivery.state < line.state
-                  AND delivery.id >= %s AND delivery.id < %s
+def _keep(gateway: str, lines: Sequence[ReceiptLine | Reply], *, raw: bytes, now: datetime) -> None:
+    """One row for what came at once; what people replied is acted on, not kept."""
+    take_replies(gateway, (line for line in lines if isinstance(line, Reply)), now=now)
+    reports = [line for line in lines if isinstance(line, ReceiptLine)]
+    if not reports:
+        return
+    phones = json.dumps([r.phone for r in reports]) if any(r.phone for r in reports) else ""
+    Receipt.objects.bulk_create(
+        [
+            Receipt(
+                gateway=gateway,
+                digest=hashlib.sha256(gateway.encode() + b"\0" + raw).digest(),
+                lines=[[r.ref, r.gateway_ref, r.report.value, r.reason] for r in reports],
+                phones=keystore().wrap(phones.encode(), context=_PHONES) if phones else None,
+                received_at=now,
+                due_at=now,
             )
-            SELECT id FROM found
-            """,
-            [
-                *(list(lines), list(states), list(reasons)),
-                *(list(lines), first, end, Delivery.State.SENDING, gateway),
-                *(now, first, end),
-            ],
-        )
-        return {delivery for (delivery,) in cursor.fetchall()}
+        ],
+        ignore_conflicts=True,
+    )
 
 
-def _delivery(ref: str) -> int | None:
-    """The delivery that a ref names; None for others, e.g. that of a one-time code."""
-    is_number = len(ref) <= 19 and ref.isascii() and ref.isdigit()
-    return number if is_number and 0 < (number := int(ref)) < 2**63 else None
+def _read_lines(receipt: Receipt) -> list[Line]:
+    """The lines that may name a delivery."""
+    phones = [""] * len(receipt.lines)
+    if receipt.phones is not None:
+        phones = json.loads(keystore().unwrap(bytes(receipt.phones), context=_PHONES))
+    lines = []
+    for (ref, gateway_ref, report, reason), phone in zip(receipt.lines, phones, strict=True):
+        delivery = references.own_delivery(ref)
+        if delivery or gateway_ref:
+            state = STATES[Report(report)]
+            lines.append(Line(receipt.gateway, delivery, gateway_ref, phone, state, reason))
+    return lines
+
+
+def _raise_states(
+    named: Mapping[Line, Word], *, now: datetime
+) -> tuple[set[int], dict[str, Counter[str]]]:
+    """Raise what the lines name, one statement a gateway and meeting.
+
+    Returns the deliveries found, and by gateway how many `delivered` and how many of them `slow`.
+    """
+    # Of several lines about one delivery the highest state counts: carriers send both.
+    words: defaultdict[tuple[str, int], dict[int, Word]] = defaultdict(dict)
+    for line, word in named.items():
+        meeting = ids.meeting_of(ids.holder_of_delivery(word.delivery))
+        said = words[line.gateway, meeting]
+        if word.delivery not in said or said[word.delivery].state < word.state:
+            said[word.delivery] = word
+    found: set[int] = set()
+    counted: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for (gateway, meeting), of_meeting in sorted(words.items()):
+        raised = outcomes.raise_states(gateway, meeting, list(of_meeting.values()), now=now)
+        found |= raised.found
+        counted[gateway].update(delivered=raised.delivered, slow=raised.slow)
+    return found, counted

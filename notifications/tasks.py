@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from notifications import claims, dispatching, receipts
+from notifications import claims, dispatching, receipts, reconciling
 from voting_portal.gateways import pacing
 
 SENDING_QUEUE = "sending"
@@ -50,3 +50,9 @@ def apply_receipts() -> None:
     now = timezone.now()
     while receipts.apply_waiting(now=now) == receipts.RECEIPTS_AT_ONCE:
         pass
+
+
+@shared_task(name="notifications.tasks.reconcile")
+def reconcile() -> None:
+    """Every night: settle what no receipt has settled."""
+    reconciling.reconcile(now=timezone.now())

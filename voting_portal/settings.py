@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import django_stubs_ext
 import psycopg.conninfo
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
@@ -143,6 +144,7 @@ CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
 )
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Redis may stay away as long as it likes
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -172,6 +174,10 @@ CELERY_BEAT_SCHEDULE = {
     "apply delivery receipts": {
         "task": "notifications.tasks.apply_receipts",
         "schedule": timedelta(seconds=5),
+    },
+    "settle what no receipt has settled": {
+        "task": "notifications.tasks.reconcile",
+        "schedule": crontab(hour=3, minute=17),
     },
 }
 

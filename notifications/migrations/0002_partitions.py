@@ -18,7 +18,7 @@ CREATE TABLE notifications_delivery (
     changed_at timestamp with time zone NOT NULL
 ) PARTITION BY RANGE (id);
 CREATE INDEX delivery_batch ON notifications_delivery (batch_id);
--- read by planning.take_next_steps
+-- read by next_steps.take_next_steps
 CREATE INDEX delivery_next_due ON notifications_delivery (id) WHERE is_next_due;
 """
 

@@ -26,6 +26,8 @@ class DeliveryBatch(models.Model):
     # of all its phones, where the plan asks; blank: of any carrier
     carrier = models.CharField(max_length=9, blank=True)
     state = models.CharField(max_length=6, choices=State, default=State.READY)
+    # something of it left, so it stays with its gateway, whose reports are awaited
+    is_begun = models.BooleanField(db_default=False)
     claim = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
 

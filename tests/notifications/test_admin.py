@@ -12,6 +12,7 @@ from notifications import campaigns, receipts
 from notifications.models import Campaign, Delivery
 from notifications.wording import default_wording
 from tests.factories import make_holders, make_meeting, make_operator, make_secretary
+from voting_portal.gateways.protocol import ReceiptLine, Report
 
 pytestmark = pytest.mark.django_db
 ADD = reverse("admin:notifications_campaign_add")
@@ -136,10 +137,8 @@ def test_deliveries_are_found_by_state_a_page_at_a_time(running, staff, monkeypa
 def test_a_failure_shows_the_carriers_code(running, staff):
     running.send()
     first = running.deliveries[0]
-    line = [str(first.pk), "failed", "MK:0001"]
-    receipts.Receipt.objects.create(
-        gateway="sms", digest=b"1", lines=[line], received_at=timezone.now(), due_at=timezone.now()
-    )
+    line = ReceiptLine(str(first.pk), Report.FAILED, "MK:0001")
+    receipts.take_lines("sms", [line], now=timezone.now())
     receipts.apply_waiting(now=timezone.now())
 
     page = staff.get(page_of(running.campaign))

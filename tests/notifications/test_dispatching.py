@@ -14,7 +14,7 @@ import voting_portal.gateways
 from ballots.models import Ballot
 from identity.links import personal_url
 from meetings.models import Holder, Meeting, MeetingKey
-from notifications import campaigns, claims, dispatching, suppressions
+from notifications import campaigns, claims, dispatching, outcomes, suppressions
 from notifications.models import Campaign, Delivery, DeliveryBatch
 from tests.factories import make_holders, make_meeting
 from tests.notifications.conftest import PLANNER, start_campaign
@@ -266,7 +266,7 @@ def test_one_of_two_workers_gets_the_batch(running):
 def test_what_a_lost_worker_had_in_hand_is_unknown_and_the_rest_goes_on(running, simulator):
     claim = running.claim()
     in_hand = [delivery.pk for delivery in running.deliveries[:10]]
-    dispatching._mark_sending(claim, in_hand, now=timezone.now())
+    outcomes.mark_sending(claim, in_hand, now=timezone.now())
 
     parked = claims.reap(now=timezone.now() + LATER)
     running.send()
@@ -288,7 +288,7 @@ def test_a_worker_that_lost_its_batch_sends_no_more_of_it(running):
     claims.reap(now=timezone.now() + LATER)
     running.claim()
 
-    leaving = dispatching._mark_sending(claim, [running.deliveries[0].pk], now=timezone.now())
+    leaving = outcomes.mark_sending(claim, [running.deliveries[0].pk], now=timezone.now())
 
     assert leaving is None
     assert running.states() == {"QUEUED": 30}
@@ -296,12 +296,12 @@ def test_a_worker_that_lost_its_batch_sends_no_more_of_it(running):
 
 def test_an_answer_that_comes_after_the_reaper_is_still_believed(running):
     claim, delivery = running.claim(), running.deliveries[0]
-    dispatching._mark_sending(claim, [delivery.pk], now=timezone.now())
+    outcomes.mark_sending(claim, [delivery.pk], now=timezone.now())
     claims.reap(now=timezone.now() + LATER)
 
     accepted = voting_portal.gateways.Outcome.ACCEPTED
     result = voting_portal.gateways.Result(str(delivery.pk), accepted, gateway_ref="late")
-    dispatching._write_results(claim, [result], now=timezone.now())
+    outcomes.write_results(claim, [result], now=timezone.now())
 
     delivery.refresh_from_db()
     assert (delivery.state, delivery.gateway_ref) == (Delivery.State.ACCEPTED, "late")
@@ -309,12 +309,12 @@ def test_an_answer_that_comes_after_the_reaper_is_still_believed(running):
 
 def test_not_sent_after_the_reaper_stays_unknown(running):
     claim, delivery = running.claim(), running.deliveries[0]
-    dispatching._mark_sending(claim, [delivery.pk], now=timezone.now())
+    outcomes.mark_sending(claim, [delivery.pk], now=timezone.now())
     claims.reap(now=timezone.now() + LATER)
 
     not_sent = voting_portal.gateways.Outcome.NOT_SENT
     result = voting_portal.gateways.Result(str(delivery.pk), not_sent)
-    dispatching._write_results(claim, [result], now=timezone.now())
+    outcomes.write_results(claim, [result], now=timezone.now())
 
     delivery.refresh_from_db()
     assert delivery.state == Delivery.State.UNKNOWN

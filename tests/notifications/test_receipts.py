@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from notifications import dispatching
+from notifications import dispatching, outcomes
 from notifications.models import Delivery, Receipt
 from notifications.receipts import apply_waiting
 from tests.gateways.conftest import SECRET
@@ -87,11 +87,11 @@ def test_delivered_counts_over_failed_when_both_come(running, post):
 
 def test_a_receipt_may_come_before_the_answer_to_the_request(running, post):
     claim, delivery = running.claim(), running.deliveries[0]
-    dispatching._mark_sending(claim, [delivery.pk], now=timezone.now())
+    outcomes.mark_sending(claim, [delivery.pk], now=timezone.now())
 
     post((delivery.pk, "delivered", ""))
     apply_waiting(now=timezone.now())
-    dispatching._write_results(
+    outcomes.write_results(
         claim,
         [dispatching.Result(str(delivery.pk), dispatching.Outcome.ACCEPTED, gateway_ref="7")],
         now=timezone.now(),

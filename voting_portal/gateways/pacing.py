@@ -38,6 +38,10 @@ if till > tonumber(redis.call('GET', KEYS[1]) or '0') then
 end
 return 0
 """
+_REST = """
+local time = redis.call('TIME')
+return math.max(0, tonumber(redis.call('GET', KEYS[1]) or '0') - time[1] * 1000000 - time[2])
+"""
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +66,11 @@ def wait_for_turn(gateway: str, *, segments: int, rate: float, patience: float) 
 def hold_back(gateway: str, *, seconds: float) -> None:
     """Keep the line closed for everybody, because the carrier said so or does not answer."""
     _run(_HOLD, gateway, seconds=seconds)
+
+
+def rest_of(gateway: str) -> float:
+    """Seconds for which the line stays closed, 0 when it is open. Raises PaceUnknown."""
+    return _run(_REST, gateway, seconds=0)
 
 
 @functools.cache

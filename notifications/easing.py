@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from notifications import routing
-from notifications.models import GatewayHealth
+from notifications.models import DeliveryBatch, GatewayHealth
 from voting_portal import gateways
 
 SLOT_SECONDS = 10
@@ -130,18 +130,10 @@ def _deal_again(changed: Set[str]) -> None:
 
     Of a batch that was begun the gateway reports, so it stays there.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT DISTINCT campaign.id, campaign.plan, batch.step, batch.carrier
-            FROM notifications_deliverybatch AS batch
-            JOIN notifications_campaign AS campaign ON campaign.id = batch.campaign_id
-            WHERE batch.state = 'READY' AND NOT batch.is_begun
-            """
-        )
-        rows = cursor.fetchall()
+    waiting = DeliveryBatch.objects.filter(state=DeliveryBatch.State.READY, is_begun=False)
+    rows = waiting.values_list("campaign_id", "campaign__plan", "step", "carrier").distinct()
     points = dict(GatewayHealth.objects.values_list("gateway", "points"))
-    for campaign_id, plan, step, carrier in rows:
+    for campaign_id, plan, step, carrier in rows.order_by("campaign_id", "step", "carrier"):
         ways = [
             way
             for way in routing.read_plan(plan)[step]

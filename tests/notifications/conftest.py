@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from django.utils import timezone
 
+import voting_portal.gateways
 from notifications import campaigns, claims, dispatching
 from notifications.models import Campaign, Delivery, DeliveryBatch
 from notifications.routing import plan_of
@@ -20,6 +21,8 @@ from tests.gateways.conftest import (  # noqa: F401
     serving,
     simulator,
 )
+from voting_portal.gateways.http_batch import HttpBatchGateway
+from voting_portal.gateways.protocol import Kind, ReceiptLine
 
 PLANNER, APPROVER = "operator:1", "operator:2"
 
@@ -37,6 +40,53 @@ def gateways(settings, simulator):  # noqa: F811
         }
     }
     return settings.GATEWAYS
+
+
+class StandIn(HttpBatchGateway):
+    """The simulator, reached by a gateway that can what the portal's own dialect cannot.
+
+    Options: `kind`, `parts` (names of its own for so many parts), `unable` (phones that do not show
+    its messages) and `known` (what it says when asked: a Report by the phone).
+    """
+
+    lookup_size, lookup_rate = 4, 1_000.0
+
+    def __init__(self, name, options):
+        super().__init__(name, options)
+        self.kind = Kind(options.get("kind", "sms"))
+        self.parts = options.get("parts", 0)
+        self.unable, self.known = options.get("unable", ()), options.get("known", {})
+
+    def send(self, messages):
+        names = [tuple(f"{m.phone}-{part}" for part in range(self.parts)) for m in messages]
+        results = super().send(messages)
+        return [replace(result, refs=refs) for result, refs in zip(results, names, strict=True)]
+
+
+class StandInLookUp(StandIn):
+    asked = []
+
+    def supports(self, phones):
+        self.asked.append(list(phones))
+        return {phone: phone not in self.unable for phone in phones}
+
+
+class StandInQuery(StandIn):
+    def query(self, handed):
+        return [ReceiptLine(h.ref, self.known[h.phone]) for h in handed if h.phone in self.known]
+
+
+@pytest.fixture
+def many_gateways(gateways, monkeypatch):
+    """Gateways by name, each a stand-in that leads to the simulator: rcs, sms, sms-b."""
+    dialects = {"stand-in": StandIn, "look-up": StandInLookUp, "query": StandInQuery}
+    for dialect, made in dialects.items():
+        monkeypatch.setitem(voting_portal.gateways.DIALECTS, dialect, made)
+    monkeypatch.setattr(StandInLookUp, "asked", [])
+    common = {**gateways["sms"], "dialect": "stand-in"}
+    for name, kind in (("sms", "sms"), ("sms-b", "sms"), ("rcs", "rcs")):
+        gateways[name] = {**common, "kind": kind}
+    return gateways
 
 
 def start_campaign(meeting, *, gateway="sms", **words):

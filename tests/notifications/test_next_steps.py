@@ -188,11 +188,11 @@ def test_a_phone_is_asked_about_once_a_month(many_gateways):
     meeting = make_meeting(motions=False)
     make_holders(meeting, 6)
     send(start_campaign(meeting, plan=PLAN))
-    send(start_campaign(meeting, plan=PLAN))
+    send(start_campaign(meeting, plan=PLAN, kind="REMINDER"))
     asked_once = [list(phones) for phones in StandInLookUp.asked]
 
     Capability.objects.update(asked_at=timezone.now() - timedelta(days=31))
-    send(start_campaign(meeting, plan=PLAN))
+    send(start_campaign(meeting, plan=PLAN, kind="CORRECTION"))
 
     assert [len(phones) for phones in asked_once] == [4, 2]
     assert [len(phones) for phones in StandInLookUp.asked] == [4, 2, 4, 2]

@@ -11,6 +11,7 @@ from meetings.models import Holder
 from notifications import campaigns, routing
 from notifications.carriers import CARRIERS, carrier_of
 from notifications.models import Delivery, DeliveryBatch, GatewayHealth
+from notifications.planning import plan_deliveries
 from notifications.routing import Way
 from notifications.wording import default_wording
 from tests.factories import make_holder, make_holders, make_meeting
@@ -139,7 +140,7 @@ def test_nobody_can_get_one_step_of_one_campaign_twice(many_gateways):
     make_holders(meeting, 10)
     campaign = start_campaign(meeting)
 
-    again = campaigns.plan_deliveries(campaign, now=timezone.now())
+    again = plan_deliveries(campaign, now=timezone.now())
 
     assert again == 0
     assert Delivery.objects.of_campaign(campaign).count() == 10

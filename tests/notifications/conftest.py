@@ -21,6 +21,12 @@ from tests.gateways.conftest import (  # noqa: F401
     serving,
     simulator,
 )
+from tests.notifications.processes import (  # noqa: F401
+    carrier,
+    processes,
+    start_worker,
+    surroundings,
+)
 from voting_portal.gateways.http_batch import HttpBatchGateway
 from voting_portal.gateways.protocol import Kind, ReceiptLine
 

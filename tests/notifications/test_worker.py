@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import time
-import urllib.request
-from collections import Counter
 from datetime import timedelta
 
 import pytest
 import redis
-from django.conf import settings as django_settings
-from django.db import connection
 from django.utils import timezone
-from psycopg.conninfo import make_conninfo
 
-from notifications import campaigns, claims, receipts, tasks
-from notifications.models import Campaign, Delivery
+from notifications import campaigns, claims, receipts
+from notifications.models import Delivery
 from tests.factories import make_holders, make_meeting
 from tests.notifications.conftest import PLANNER, start_campaign
+from tests.notifications.processes import (
+    has_left_the_database,
+    is_done,
+    kill,
+    states,
+    wait_until,
+)
 from voting_portal.gateways.simulator.carrier import is_reachable
-from voting_portal.gateways.simulator.inbox import Inbox
 
 pytestmark = [pytest.mark.servers, pytest.mark.django_db(transaction=True)]
 HOLDERS = 2_000
@@ -32,122 +28,11 @@ PHONES = {f"154{n:08d}" for n in range(1, HOLDERS + 1)}
 REACHABLE = {phone for phone in PHONES if is_reachable(phone)}
 
 
-class Carrier:
-    """The simulator as a process of its own, and what its phones received."""
-
-    def __init__(self, process, inbox_file):
-        self.process = process
-        self.url = process.stdout.readline().split()[-1].rstrip("/")
-        self.inbox = Inbox(inbox_file)
-
-    def fail(self, **faults):
-        body = json.dumps(faults).encode()
-        request = urllib.request.Request(f"{self.url}/faults", body, method="POST")
-        with urllib.request.urlopen(request, timeout=5):
-            pass
-
-    def received(self):
-        """How many messages each phone got."""
-        return Counter(m.phone for m in self.inbox.read(limit=10 * HOLDERS))
-
-
-@pytest.fixture
-def processes():
-    """Start processes in groups of their own; whatever still runs is killed at the end."""
-    started = []
-
-    def start(*arguments, **environment):
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=django_settings.BASE_DIR,
-            env={**os.environ, **environment},
-            start_new_session=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        kill(process)
-
-
-def kill(process):
-    """kill -9 of the process and all its children."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-
-
-@pytest.fixture
-def carrier(processes, live_server, tmp_path, settings):
-    file = tmp_path / "inbox.sqlite3"
-    process = processes(
-        *("manage.py", "run_simulator", "--port=0"),
-        *(f"--portal={live_server.url}", f"--inbox={file}"),
-    )
-    carrier = Carrier(process, file)
-    sms = {**settings.GATEWAYS["sms"], "url": carrier.url, "batch_size": 50, "rate": 50_000}
-    settings.GATEWAYS = {"sms": sms}
-    yield carrier
-    carrier.inbox.close()
-
-
-@pytest.fixture
-def start_worker(processes, settings, carrier):
-    def start():
-        database = connection.settings_dict
-        names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password"}
-        names |= {"HOST": "host", "PORT": "port"}
-        server = {name: database[key] for key, name in names.items() if database[key]}
-        return processes(
-            *("-m", "celery", "-A", "voting_portal", "worker", "--pool=prefork"),
-            *("--concurrency=2", "--queues=sending,periodic", "--loglevel=WARNING"),
-            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-            DATABASE_URL=make_conninfo(**server),
-            PGAPPNAME="worker",
-            REDIS_URL=settings.REDIS_URL,
-            GATEWAYS=json.dumps(settings.GATEWAYS),
-        )
-
-    return start
-
-
 @pytest.fixture
 def campaign(carrier):
     meeting = make_meeting(motions=False)
     make_holders(meeting, HOLDERS)
     return start_campaign(meeting)
-
-
-def wait_until(is_so, *, seconds=20.0, ring=True):
-    """Wait, ringing as the beat would."""
-    deadline = time.monotonic() + seconds
-    bell = 0.0
-    while not is_so():
-        assert time.monotonic() < deadline, "it took too long"
-        if ring and time.monotonic() > bell:
-            tasks.ring()
-            bell = time.monotonic() + 1.0
-        time.sleep(0.02)
-
-
-def is_done(campaign):
-    return lambda: Campaign.objects.filter(pk=campaign.pk, state="DONE").exists()
-
-
-def has_left_the_database():
-    """Whether the server has finished the last statements of the worker."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'worker'")
-        return cursor.fetchone() == (0,)
-
-
-def states(campaign):
-    counted = Counter(Delivery.objects.of_campaign(campaign).values_list("state", flat=True))
-    return {Delivery.State(state).name: number for state, number in counted.items()}
 
 
 def test_everybody_gets_it_once_and_every_receipt_finds_its_way(campaign, carrier, start_worker):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -56,3 +59,44 @@ def test_without_redis_nobody_sends(settings, tmp_path):
 
     with pytest.raises(pacing.PaceUnknown):
         pacing.wait_for_turn("sms", segments=1, rate=1, patience=1)
+
+
+SENDER = """
+import sys, time
+import django
+django.setup()
+from voting_portal.gateways import pacing
+print("ready", flush=True)
+until, turns = float(sys.stdin.readline()), 0
+while time.time() < until:
+    pacing.wait_for_turn("contract", segments=4, rate=1_000, patience=5)
+    turns += time.time() < until
+print(turns)
+"""
+
+
+@pytest.mark.servers
+def test_three_processes_together_are_within_five_percent_of_the_contract(settings):
+    environment = {"DJANGO_SETTINGS_MODULE": "voting_portal.settings"}
+    senders = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", SENDER],
+            env={**os.environ, **environment, "REDIS_URL": settings.REDIS_URL},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _process in range(3)
+    ]
+    for sender in senders:
+        assert sender.stdout.readline() == "ready\n"
+    pacing.hold_back("contract", seconds=0.5)  # until all have heard
+    seconds, begin = 5.0, time.time() + 0.5
+
+    for sender in senders:
+        sender.stdin.write(f"{begin + seconds}\n")
+        sender.stdin.flush()
+    turns = [int(sender.communicate(timeout=30)[0]) for sender in senders]
+
+    assert all(turns)
+    assert sum(turns) * 4 / seconds == pytest.approx(1_000, rel=0.05)

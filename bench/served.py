@@ -1,5 +1,5 @@
-"""The portal with two addresses more: /empty does nothing, the floor of every page, and /bare-vote
-does the INSERT of a ballot and nothing else, the floor of the cast.
+"""The portal with addresses more, the floors of ours: /empty does nothing, /bare-vote does the
+INSERT of a ballot, /bare-receipts that of a carrier's receipts, and nothing else.
 """
 
 from __future__ import annotations
@@ -36,8 +36,21 @@ def bare_vote(request: HttpRequest, holder: int) -> HttpResponse:
     return see_other("/empty")
 
 
+@login_not_required
+@csrf_exempt
+def bare_receipts(request: HttpRequest) -> HttpResponse:
+    lines = json.loads(request.body)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO bare_receipt (ref, status) VALUES (%s, %s)",
+            [(line["id"], line["status"]) for line in lines],
+        )
+    return HttpResponse(status=204)
+
+
 urlpatterns = [
     path("", include("voting_portal.urls")),
     path("empty", empty),
     path("bare-vote/<int:holder>", bare_vote),
+    path("bare-receipts", bare_receipts),
 ]

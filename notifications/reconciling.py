@@ -26,6 +26,7 @@ from voting_portal.gateways.protocol import CannotAsk, CanQuery, Gateway, Handed
 ASK_AFTER = timedelta(hours=1)  # receipts that are under way come sooner
 KNOWN_WITHIN = timedelta(hours=72)  # later no carrier reports any more
 ASKED_AT_ONCE = 100
+MOST_A_NIGHT = 100_000  # of a gateway; at a hundred a second that is a quarter of an hour
 PATIENCE_SECONDS = 60.0
 KEPT = (
     (GatewayRef.objects, "made_at", timedelta(days=7)),
@@ -50,8 +51,8 @@ def reconcile(*, now: datetime) -> None:
 def ask_gateway(name: str, *, now: datetime) -> int:
     """Ask a gateway what became of messages without a receipt; return of how many it was asked.
 
-    Nothing when it cannot be asked. Its answers go the way of receipts (receipts.py). Stops, to go
-    on the next night, when the carrier or Redis does not answer.
+    Nothing when it cannot be asked, and at most MOST_A_NIGHT. Its answers go the way of receipts
+    (receipts.py). Stops, to go on the next night, when the carrier or Redis does not answer.
     """
     gateway = gateways.gateway(name)
     if not isinstance(gateway, CanQuery):
@@ -60,7 +61,7 @@ def ask_gateway(name: str, *, now: datetime) -> int:
     try:
         for meeting_id in _meetings_with_open_ends(name, now=now):
             for handed in _find_handed(gateway, meeting_id, now=now):
-                if not pacing.wait_for_turn(
+                if asked >= MOST_A_NIGHT or not pacing.wait_for_turn(
                     f"{name}:query", segments=1, rate=1, patience=PATIENCE_SECONDS
                 ):
                     return asked

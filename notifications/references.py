@@ -123,7 +123,16 @@ def _join_parts(said: Mapping[Line, Part]) -> dict[int, State]:
     """Note what is said of parts; what follows for the whole, by delivery, where anything does."""
     if not said:
         return {}
+    deliveries = list({part.delivery for part in said.values()})
     with connection.cursor() as cursor:
+        # Who notes another part of the same message waits here, or neither would see the whole.
+        cursor.execute(
+            """
+            SELECT FROM notifications_gatewayref
+            WHERE delivery = ANY(%s) AND parts > 1 ORDER BY id FOR UPDATE
+            """,
+            [deliveries],
+        )
         cursor.execute(
             """
             UPDATE notifications_gatewayref AS part SET state = greatest(part.state, said.state)
@@ -144,7 +153,7 @@ def _join_parts(said: Mapping[Line, Part]) -> dict[int, State]:
                 WHERE delivery = ANY(%s) AND parts > 1 ORDER BY delivery, part, id DESC
             ) AS part GROUP BY delivery
             """,
-            [list({part.delivery for part in said.values()})],
+            [deliveries],
         )
         return {
             delivery: state

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from meetings.models import MeetingKey
 from notifications import dispatching, outcomes
 from notifications.models import Delivery, GatewayRef, Receipt
 from notifications.receipts import apply_waiting, take_lines
+from notifications.references import Line, find_deliveries
 from tests.factories import make_holders, make_meeting
 from tests.notifications.conftest import Running, start_campaign
 from voting_portal.gateways import Outcome, Result
@@ -197,3 +201,29 @@ def test_sending_again_after_a_failure_counts_the_last_parts(sent):
         tell(f"{PHONE}-{part}")
 
     assert state(running) == "DELIVERED"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_workers_that_note_the_last_two_parts_one_sees_the_whole(sent):
+    delivery = sent(parts=2).deliveries[2].pk
+    is_noted = Event()
+
+    def note(part):
+        line = Line("sms", 0, f"{PHONE}-{part}", "", Delivery.State.DELIVERED, "")
+        try:
+            with transaction.atomic():
+                if part == 1:
+                    assert is_noted.wait(timeout=30)
+                (word,) = find_deliveries([line]).values()
+                if part == 0:
+                    is_noted.set()
+                    time.sleep(0.5)  # the other comes before this one commits
+                return word
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        words = list(pool.map(note, range(2)))
+
+    assert {word.delivery for word in words} == {delivery}
+    assert [word.state for word in words] == [Delivery.State.SENDING, Delivery.State.DELIVERED]

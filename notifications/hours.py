@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime, time, timedelta
 
-from django.utils.translation import gettext_lazy as _
-
 from meetings.lifecycle import BEIJING
-from notifications.models import Campaign
+from notifications.models.campaign import BAD_HOURS, Campaign
 from voting_portal.common.refusals import Refusal
 
 EARLIEST, LATEST = time(8), time(22)
@@ -19,7 +17,7 @@ DAY = timedelta(days=1)
 
 
 class BadHours(Refusal):
-    message = _("发送时段须在8:00至22:00之间,且开始早于结束。")
+    message = BAD_HOURS
 
 
 def check_hours(since: time, until: time) -> None:

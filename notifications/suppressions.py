@@ -29,6 +29,7 @@ Reason = Suppression.Reason
 
 _CONTEXT = b"suppression-key"
 _ONLY = 1  # there is one key
+_NUMBER = r"(?:tel:)?(?:(?:\+|00)?86)?(1[3-9]\d{9})"
 
 
 class CannotSuppress(Refusal):
@@ -49,10 +50,10 @@ class NotInForce(CannotSuppress):
 
 def plain_number(text: str) -> str:
     """The eleven digits of a mainland mobile number, however it is written; NoNumber for others."""
-    digits = re.sub(r"^(tel:)?(\+|00)?(86)?(?=1\d{10}$)", "", re.sub(r"[\s-]", "", text))
-    if not re.fullmatch(r"1\d{10}", digits, re.ASCII):
+    written = re.fullmatch(_NUMBER, re.sub(r"[\s-]", "", text), re.ASCII)
+    if written is None:
         raise NoNumber
-    return digits
+    return written[1]
 
 
 def withdraw(*, phone: str, by: str, at: datetime) -> None:

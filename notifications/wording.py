@@ -108,11 +108,12 @@ def default_wording(kind: str = Kind.NOTICE, mode: LinkMode = LinkMode.PERSONAL)
     """What a form begins with."""
     ways = {
         LinkMode.PERSONAL: "点此投票 {链接} 请勿转发",
-        LinkMode.CODE: "投票码{投票码},请登录 {网址} 投票,请勿转告他人",
+        LinkMode.CODE: "投票码{投票码},登录 {网址} 投票",
     }
     address = {LinkMode.PERSONAL: " {链接} ", LinkMode.CODE: " {网址} "}[mode]
+    whose = "您持有的" if mode is LinkMode.PERSONAL else ""  # no room beside a code
     text = {
-        Kind.NOTICE: f"您持有的{{简称}}({{代码}}){{月}}月{{日}}日开股东会,{ways[mode]}",
+        Kind.NOTICE: f"{whose}{{简称}}({{代码}}){{月}}月{{日}}日开股东会,{ways[mode]}",
         Kind.REMINDER: f"{{简称}}({{代码}})股东会{{月}}月{{日}}日截止投票,尚未投票的请{ways[mode]}",
         Kind.CORRECTION: f"{{简称}}({{代码}})股东会通知有更正,以公司公告为准,详见{address}请勿转发",
         Kind.RESULT: f"{{简称}}({{代码}}){{月}}月{{日}}日股东会结果已公布,详见{address}请勿转发",

@@ -10,7 +10,9 @@ from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from meetings.models import Meeting
@@ -66,6 +68,16 @@ class PlanWidget(forms.Widget):
         steps = range(1, min(len(rows), routing.MOST_STEPS) + 1)
         return super().get_context(name, value, attrs) | {"rows": rows, "steps": steps}
 
+    def render(
+        self,
+        name: str,
+        value: Any,
+        attrs: dict[str, Any] | None = None,
+        renderer: Any = None,  # noqa: ARG002
+    ) -> SafeString:
+        # Ours is among the pages' templates, where Django's form renderer does not look.
+        return render_to_string(self.template_name, self.get_context(name, value, attrs))
+
     def value_from_datadict(self, data: Mapping[str, Any], _files: Any, name: str) -> Any:
         """A plan, its steps without gaps; a weight that is no number is 0, which no plan has."""
         steps: dict[int, list[dict[str, Any]]] = {}
@@ -81,7 +93,8 @@ class PlanWidget(forms.Widget):
 class CampaignForm(forms.ModelForm[Campaign]):
     """All that is decided of a campaign; the verb that plans it judges."""
 
-    plan = forms.Field(label=_("发送方案"), widget=PlanWidget)
+    # An empty plan is refused by the verb, with words of its own.
+    plan = forms.Field(label=_("发送方案"), widget=PlanWidget, required=False)
 
     class Meta:
         model = Campaign

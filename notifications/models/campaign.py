@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import time
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from meetings.models import Meeting
 from voting_portal.common.constraints import one_of
+
+BAD_HOURS = _("发送时段须在8:00至22:00之间,且开始早于结束。")
 
 
 class Campaign(models.Model):
@@ -42,7 +45,11 @@ class Campaign(models.Model):
     send_from = models.TimeField(_("每日发送开始"), default=time(9))
     send_until = models.TimeField(_("每日发送结束"), default=time(20, 30))
     start_at = models.DateTimeField(_("定时开始"), null=True, blank=True)
-    alarm_percent = models.PositiveSmallIntegerField(_("自动暂停的失败比例(%)"), default=20)
+    alarm_percent = models.PositiveSmallIntegerField(
+        _("自动暂停的失败比例(%)"),
+        default=20,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+    )
     state = models.CharField(
         _("状态"), max_length=9, choices=State, default=State.DRAFT, editable=False
     )
@@ -75,6 +82,7 @@ class Campaign(models.Model):
                     send_from__gte=time(8), send_from__lt=F("send_until"), send_until__lte=time(22)
                 ),
                 name="campaign_at_decent_hours",
+                violation_error_message=BAD_HOURS,
             ),
             models.CheckConstraint(
                 condition=Q(alarm_percent__gte=1, alarm_percent__lte=100),

@@ -64,7 +64,7 @@ def test_where_no_personal_link_may_be_sent_a_code_and_a_constant_address_are(me
     message = write(compose(text, meeting, mode=LinkMode.CODE), holder)
 
     code = personal_code(holder.pk, 0)
-    assert f"投票码{code},请登录 https://vote.example 投票" in message.text
+    assert f"投票码{code},登录 https://vote.example 投票" in message.text
     assert message.link == "https://vote.example"
     assert "/v/" not in message.text
 

@@ -45,7 +45,7 @@ def bar(progress: Progress) -> SafeString:
         parts.append(_part(name, number, x=left, width=width, y=0, height=28))
         left += width
     return render_to_string(
-        "admin/notifications/components/bar.svg", {"parts": parts, "width": WIDTH}
+        "admin/notifications/components/bar.html", {"parts": parts, "width": WIDTH}
     )
 
 
@@ -71,7 +71,7 @@ def columns(hours: Sequence[Hour]) -> SafeString:
             }
         )
     context = {"columns": drawn, "width": WIDTH, "height": HEIGHT}
-    return render_to_string("admin/notifications/components/columns.svg", context)
+    return render_to_string("admin/notifications/components/columns.html", context)
 
 
 def funnel(stages: Sequence[Stage]) -> SafeString:
@@ -88,7 +88,7 @@ def funnel(stages: Sequence[Stage]) -> SafeString:
         for at, stage in enumerate(stages)
     ]
     context = {"bars": bars, "width": WIDTH, "height": 30 * len(bars)}
-    return render_to_string("admin/notifications/components/funnel.svg", context)
+    return render_to_string("admin/notifications/components/funnel.html", context)
 
 
 def _part(

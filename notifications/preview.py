@@ -93,7 +93,9 @@ def _channel(campaign: Campaign, gateway: str, by_name: dict[int, int]) -> dict[
         "messages": sum(by_name.values()),
         "segments": {str(number): messages for number, messages in sorted(segments.items())},
         "units": max(notice.units(name_units) for name_units in by_name),
-        "price": None if price is None else str(Decimal(str(price)) * billed),
+        "price": None
+        if price is None
+        else str((Decimal(str(price)) * billed).quantize(Decimal("0.01"))),
         "seconds": billed / gateways.gateway(gateway).rate,
     }
 

@@ -75,7 +75,7 @@ class Progress:
     settled: int  # nothing more will be done with them unless a person says so
     is_secret: bool
     figures: tuple[Figure, ...] = ()
-    by_gateway: tuple[tuple[int, str, dict[int, int]], ...] = ()  # (step, gateway, by state)
+    by_gateway: tuple[tuple[str, Counter[int]], ...] = ()  # deliveries by state
     reasons: tuple[Reason, ...] = ()  # most first
     by_hour: tuple[Hour, ...] = ()
     recent: int = 0  # changes of the last five minutes
@@ -122,9 +122,9 @@ def through_at(campaign: Campaign, figures: Progress, *, now: datetime) -> datet
     """When the last message should have left at the present rate; None when none is left."""
     if not figures.waiting:
         return None
-    return hours.through_at(
-        campaign, seconds=figures.waiting / (figures.rate or _agreed_rate(campaign)), now=now
-    )
+    measured = figures.rate if hours.may_send(campaign, now) else 0.0
+    seconds = figures.waiting / (measured or _agreed_rate(campaign))
+    return hours.through_at(campaign, seconds=seconds, now=now)
 
 
 def _agreed_rate(campaign: Campaign) -> float:
@@ -191,11 +191,12 @@ def _figures(rows: Iterable[_Row]) -> tuple[Figure, ...]:
     )
 
 
-def _by_gateway(rows: Iterable[_Row]) -> tuple[tuple[int, str, dict[int, int]], ...]:
+def _by_gateway(rows: Iterable[_Row]) -> tuple[tuple[str, Counter[int]], ...]:
+    """No gateway is in two steps of a plan, so its name says the step, too."""
     found: dict[tuple[int, str], Counter[int]] = {}
     for row in rows:
         found.setdefault((row.step, row.gateway), Counter())[row.state] += row.deliveries
-    return tuple((step, gateway, dict(states)) for (step, gateway), states in sorted(found.items()))
+    return tuple((gateway, states) for (_step, gateway), states in sorted(found.items()))
 
 
 def _reasons(rows: Iterable[_Row]) -> tuple[Reason, ...]:

@@ -11,13 +11,13 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from notifications import charts, hours, preview, routing, wording
+from notifications import charts, dispatching, hours, preview, routing, wording
 from notifications.admin.deliveries import export_deliveries, list_deliveries, show_dead_letters
 from notifications.admin.planning import plan_page
 from notifications.admin.reach import reach_page
 from notifications.admin.steps import STEPS, STEPS_FROM, take_step, try_out
 from notifications.audiences import LEFT_OUT
-from notifications.models import Campaign, Delivery
+from notifications.models import Campaign
 from notifications.progress import progress, tells_of_votes, through_at
 from voting_portal.admin import OperatorAdmin
 
@@ -76,6 +76,7 @@ class CampaignAdmin(OperatorAdmin):
             "steps": [(name, STEPS[name][1]) for name in STEPS_FROM.get(State(campaign.state), ())],
             "is_planned": is_planned,
             "is_secret": tells_of_votes(campaign),
+            "hindrance": dispatching.hindrance(campaign),
             "opens_at": None
             if not is_running or hours.may_send(campaign, now)
             else hours.next_opening(campaign, now),
@@ -104,6 +105,8 @@ def _preview(campaign: Campaign) -> dict[str, Any]:
 def _progress(campaign: Campaign) -> dict[str, Any]:
     now = timezone.now()
     figures = progress(campaign, now=now)
+    # With one gateway its column would only repeat the sum.
+    by_gateway = figures.by_gateway if len(figures.by_gateway) > 1 else ()
     try:
         through = through_at(campaign, figures, now=now)
     except wording.BadWording:
@@ -113,10 +116,11 @@ def _progress(campaign: Campaign) -> dict[str, Any]:
         "bar": charts.bar(figures),
         "columns": charts.columns(figures.by_hour) if figures.by_hour else "",
         "hours": figures.by_hour[-charts.MOST_HOURS :],
-        "states": Delivery.State.choices,
-        "by_gateway": [
-            (step + 1, gateway, [states.get(state, 0) for state in Delivery.State.values])
-            for step, gateway, states in figures.by_gateway
+        "gateways": [gateway for gateway, _by_state in by_gateway],
+        "figures": [
+            (figure, [by_state[figure.state] for _gateway, by_state in by_gateway])
+            for figure in figures.figures
         ],
         "through_at": through if campaign.state == State.RUNNING else None,
+        "rate": figures.rate if hours.may_send(campaign, now) else 0,
     }

@@ -99,10 +99,12 @@ def _classify(campaign: Campaign) -> tuple[str, list[Any]]:
         SELECT holder.id, CASE
             WHEN kind NOT IN ('I', 'O') THEN 'not addressed'
             WHEN phone_masked = '' THEN 'no phone'
-            WHEN phone_index = ANY(%s::bytea[]) THEN 'opted out'
+            WHEN opted_out.phone_index IS NOT NULL THEN 'opted out'
             WHEN COALESCE(told.is_out, {rule.is_out_without}) THEN '{rule.reason}'
             ELSE '' END AS left_out
-        FROM meetings_holder AS holder LEFT JOIN (
+        FROM meetings_holder AS holder
+        LEFT JOIN unnest(%s::bytea[]) AS opted_out (phone_index) USING (phone_index)
+        LEFT JOIN (
             SELECT holder_id, {rule.is_out} AS is_out FROM notifications_delivery
             WHERE id >= %s AND id < %s AND (id >> %s & %s) = ANY(%s::bigint[])
             GROUP BY holder_id

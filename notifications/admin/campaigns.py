@@ -41,7 +41,7 @@ class CampaignAdmin(OperatorAdmin):
     ordering = ("-id",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
+        return self.is_operator(request)
 
     def get_urls(self) -> list[URLPattern]:
         wrap, site = self.admin_site.admin_view, {"site": self.admin_site}

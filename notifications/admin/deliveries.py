@@ -19,8 +19,9 @@ from notifications.dead_letters import count_unmatched, dead_letters
 from notifications.export import delivery_lines
 from notifications.models import Campaign, Delivery
 from notifications.progress import tells_of_votes
-from voting_portal.admin import actor_of
+from voting_portal.admin import actor_of, require_role
 from voting_portal.common import ids
+from voting_portal.common.roles import AT_MEETINGS
 
 DELIVERIES_ON_A_PAGE = 100
 
@@ -30,6 +31,7 @@ def open_campaign(request: HttpRequest, campaign_id: int, *, what: str) -> Campa
 
     While its deliveries tell of votes asking is an attempt: it is journalled and forbidden.
     """
+    require_role(request, *AT_MEETINGS)
     campaign = get_object_or_404(Campaign.objects.select_related("meeting__issuer"), pk=campaign_id)
     if tells_of_votes(campaign):
         note_attempt(

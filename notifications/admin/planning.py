@@ -20,7 +20,8 @@ from notifications import campaigns, routing, sendable, wording
 from notifications.models import Campaign
 from notifications.wording import LinkMode
 from voting_portal import gateways
-from voting_portal.admin import actor_of
+from voting_portal.admin import actor_of, require_role
+from voting_portal.common.roles import Role
 from voting_portal.gateways.protocol import Kind
 
 KINDS = {
@@ -145,6 +146,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
 
 def plan_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
     """Ask what to send, and plan it; what is wrong is said beside the field that it is about."""
+    require_role(request, Role.OPERATOR)
     form = CampaignForm(request.POST or None, initial={"meeting": request.GET.get("meeting")})
     if request.method == "POST" and form.is_valid():
         cleaned = form.cleaned_data

@@ -13,11 +13,14 @@ from meetings.lifecycle import BEFORE_INVITATION
 from meetings.models import Meeting
 from notifications import charts, reach
 from notifications.models import Campaign
+from voting_portal.admin import require_role
+from voting_portal.common.roles import AT_MEETINGS
 
 
 @require_GET
 def reach_page(request: HttpRequest, meeting_id: int, site: admin.AdminSite) -> HttpResponse:
     """The funnel from the register to the vote, and the campaigns that it is made of."""
+    require_role(request, *AT_MEETINGS)
     meeting = get_object_or_404(Meeting.objects.select_related("issuer"), pk=meeting_id)
     stages = reach.reach(meeting)
     context = {

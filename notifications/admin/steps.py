@@ -15,8 +15,9 @@ from django.views.decorators.http import require_POST
 from identity import limits
 from notifications import campaigns, tasks, trials
 from notifications.models import Campaign
-from voting_portal.admin import actor_of
+from voting_portal.admin import actor_of, require_role
 from voting_portal.common.refusals import Refusal
+from voting_portal.common.roles import Role
 from voting_portal.gateways import Outcome
 
 State = Campaign.State
@@ -53,6 +54,7 @@ def take_step(request: HttpRequest, campaign_id: int, name: str) -> HttpResponse
     """One of STEPS; sending again what may have arrived wants a tick that says so."""
     if name not in STEPS:
         raise Http404
+    require_role(request, Role.APPROVER if name == "approve" else Role.OPERATOR)
     verb, label = STEPS[name]
     if name == "release" and request.POST.get("is_understood") != "yes":
         messages.error(request, _("没有执行:请先勾选您知道部分股东可能收到两条。"))
@@ -73,6 +75,7 @@ def take_step(request: HttpRequest, campaign_id: int, name: str) -> HttpResponse
 @require_POST
 def try_out(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """Send the message to the operator's own phone, a few times an hour at most."""
+    require_role(request, Role.OPERATOR)
     by = actor_of(request)
     try:
         limits.count(TRIALS, request, subject=by)

@@ -15,7 +15,8 @@ from django.views.decorators.http import require_POST
 
 from notifications import suppressions
 from notifications.models import Suppression
-from voting_portal.admin import OperatorAdmin, actor_of
+from voting_portal.admin import OperatorAdmin, actor_of, require_role
+from voting_portal.common.roles import Role
 
 
 class SuppressionForm(forms.ModelForm[Suppression]):
@@ -42,7 +43,7 @@ class SuppressionAdmin(OperatorAdmin):
     change_form_template = "admin/notifications/suppression/change_form.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
+        return self.is_operator(request)
 
     def get_urls(self) -> list[URLPattern]:
         lift = self.admin_site.admin_view(lift_suppression)
@@ -53,6 +54,7 @@ class SuppressionAdmin(OperatorAdmin):
 
     def add_view(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
         """Ask for the number once; it is shown again by no page."""
+        require_role(request, Role.OPERATOR)
         form = SuppressionForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
@@ -78,6 +80,7 @@ class SuppressionAdmin(OperatorAdmin):
 @require_POST
 def lift_suppression(request: HttpRequest, suppression_id: int) -> HttpResponse:
     """The holder wants messages again; why is written down."""
+    require_role(request, Role.OPERATOR)
     try:
         suppressions.lift_suppression(
             suppression_id,

@@ -344,6 +344,30 @@ def test_steps_are_for_staff_and_for_post_only(campaign, client, meeting, name):
     assert campaign.state == "DRAFT"
 
 
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [
+        ("OPERATOR", {"form", "step/cancel", "trial", "deliveries", "reach"}),
+        ("APPROVER", {"step/approve", "deliveries", "reach"}),
+        ("AUDITOR", {"deliveries", "reach"}),
+        ("SYSTEM", set()),
+    ],
+)
+def test_each_role_finds_only_its_own(campaign, role, may):
+    browser = Client()
+    browser.force_login(make_operator(roles=[role]))
+    asked = {
+        "form": browser.get(ADD),
+        "deliveries": browser.get(url_of(campaign, "deliveries")),
+        "reach": browser.get(reverse("admin:meeting-reach", args=[campaign.meeting_id])),
+        "step/approve": browser.post(url_of(campaign, "step", "approve")),
+        "trial": browser.post(url_of(campaign, "trial")),
+        "step/cancel": browser.post(url_of(campaign, "step", "cancel")),
+    }
+
+    assert {name for name, answer in asked.items() if answer.status_code != 404} == may
+
+
 def test_another_site_cannot_press_the_buttons(campaign, planner, settings):
     settings.CSRF_FAILURE_VIEW = "django.views.csrf.csrf_failure"
     stranger = Client(enforce_csrf_checks=True)

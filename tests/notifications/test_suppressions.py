@@ -184,6 +184,21 @@ def test_staff_add_and_lift_on_pages_that_never_show_the_number(client):
     assert suppressions.suppressed({PHONE}) == set()
 
 
+@pytest.mark.parametrize("role", ["APPROVER", "AUDITOR", "SYSTEM"])
+def test_only_operators_add_and_lift(client, role):
+    suppression = add()
+    client.force_login(make_operator(roles=[role]))
+    lift_url = reverse("admin:suppression-lift", args=[suppression.pk])
+
+    refused = [
+        client.post(reverse("admin:notifications_suppression_add"), {}).status_code,
+        client.post(lift_url, {"note": "恢复"}).status_code,
+    ]
+
+    assert refused == [404, 404]
+    assert suppressions.suppressed({PHONE}) == {PHONE}
+
+
 def test_a_secretary_can_neither_add_nor_lift(client):
     suppression = add()
     client.force_login(make_secretary())

@@ -64,17 +64,25 @@ def claim_batch(batch_id: int, *, now: datetime) -> Claim | None:
     return Claim(batch_id, campaign_id, meeting_id, step, gateway, key)
 
 
-def renew(claim: Claim, *, now: datetime) -> bool:
-    """Lengthen the lease; False when the batch is not this claim's any more."""
+def renew(claim: Claim, *, now: datetime) -> tuple[str, str] | None:
+    """Lengthen the lease; None when the batch is not this claim's any more, or its campaign stops.
+
+    Returns the state of the meeting and the campaign's kind, as they are now.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE notifications_deliverybatch SET lease_until = %s
-            WHERE id = %s AND claim = %s AND state = 'LEASED'
+            UPDATE notifications_deliverybatch AS batch SET lease_until = %s
+            FROM notifications_campaign AS campaign
+            JOIN meetings_meeting AS meeting ON meeting.id = campaign.meeting_id
+            WHERE batch.id = %s AND batch.claim = %s AND batch.state = 'LEASED'
+              AND campaign.id = batch.campaign_id AND campaign.state = 'RUNNING'
+            RETURNING meeting.state, campaign.kind
             """,
             [now + LEASE, claim.batch_id, claim.key],
         )
-        return bool(cursor.rowcount)
+        row: tuple[str, str] | None = cursor.fetchone()
+    return row
 
 
 def next_round(*, already_rung: int, at_most: int, now: datetime) -> list[int]:

@@ -89,41 +89,55 @@ def _send_claimed(claim: Claim, *, clock: Clock) -> None:
     campaigns.check_sendable(campaign)
     gateway = gateways.gateway(claim.gateway)
     notice = wording.compose_for(campaign, wording.mode_of(claim.gateway))
+    has_next_step = claim.step + 1 < len(campaign.plan)
     # No more at once than a second's worth, so that the pace is even.
     length = max(1, min(gateway.batch_size, int(gateway.rate / notice.segments)))
     answers: list[Outcome] = []
-    has_next_step = claim.step + 1 < len(campaign.plan)
     setbacks = 0
-    while setbacks < SETBACKS and (queued := _read_queued(claim, length)):
-        if not hours.may_send(campaign, clock()):
-            return
+    while setbacks < SETBACKS and (queued := _read_queued(claim)):
         messages = _write_messages(claim, queued, notice, now=clock())
         if has_next_step:
             messages = _leave_out_unable(claim, gateway, messages, queued, now=clock())
-        if not messages:
-            continue
-        if not pacing.wait_for_turn(
-            gateway.name,
-            segments=notice.segments * len(messages),
-            rate=gateway.rate,
-            patience=PATIENCE_SECONDS,
-        ):
-            return
-        leaving = outcomes.mark_sending(claim, [int(m.ref) for m in messages], now=clock())
-        if leaving is None:
-            return
-        if not leaving:
-            continue
-        results = gateway.send([m for m in messages if int(m.ref) in leaving])
-        outcomes.write_results(claim, results, now=clock())
-        easing.count(
-            gateway.name, handed=len(messages), failures=_count_faults(results), now=clock()
-        )
-        answers += [result.outcome for result in results]
-        if reason := _reason_to_pause(campaign, results, answers):
-            _pause(claim, reason, now=clock())
-            return
-        setbacks = setbacks + 1 if _holds_back(gateway, results) else 0
+        for at in range(0, len(messages), length):
+            if not hours.may_send(campaign, clock()):
+                return
+            results = _hand_over(
+                claim, gateway, messages[at : at + length], segments=notice.segments, clock=clock
+            )
+            if results is None:
+                return
+            answers += [result.outcome for result in results]
+            if reason := _reason_to_pause(campaign, results, answers):
+                _pause(claim, reason, now=clock())
+                return
+            setbacks = setbacks + 1 if _holds_back(gateway, results) else 0
+            if setbacks:
+                break  # what was put back comes first again
+
+
+def _hand_over(
+    claim: Claim,
+    gateway: gateways.Gateway,
+    messages: Sequence[Message],
+    *,
+    segments: int,
+    clock: Clock,
+) -> list[Result] | None:
+    """Send a sub-batch in its turn, of so many segments a message; None: send no more of it."""
+    if not pacing.wait_for_turn(
+        gateway.name,
+        segments=segments * len(messages),
+        rate=gateway.rate,
+        patience=PATIENCE_SECONDS,
+    ):
+        return None
+    leaving = outcomes.mark_sending(claim, [int(m.ref) for m in messages], now=clock())
+    if leaving is None:
+        return None
+    results = gateway.send([m for m in messages if int(m.ref) in leaving]) if leaving else []
+    outcomes.write_results(claim, results, now=clock())
+    easing.count(gateway.name, handed=len(messages), failures=_count_faults(results), now=clock())
+    return results
 
 
 def _reason_to_pause(
@@ -156,23 +170,23 @@ class Queued:
     phone_index: bytes
 
 
-def _read_queued(claim: Claim, length: int) -> list[Queued]:
-    """The next deliveries of the batch."""
+def _read_queued(claim: Claim) -> list[Queued]:
+    """The deliveries of the batch that wait."""
     with connection.cursor() as cursor:
-        # Materialized, lest ORDER BY and LIMIT tempt PostgreSQL to walk the whole partition by id.
+        # Materialized, lest ORDER BY tempt PostgreSQL to walk the whole partition by id.
         cursor.execute(
             """
             WITH queued AS MATERIALIZED (
                 SELECT id, holder_id FROM notifications_delivery
                 WHERE batch_id = %s AND state = %s AND id >= %s AND id < %s
-            ), next AS MATERIALIZED (SELECT * FROM queued ORDER BY id LIMIT %s)
-            SELECT next.id, holder.id, holder.link_generation, holder.name_masked, holder.sealed,
+            )
+            SELECT queued.id, holder.id, holder.link_generation, holder.name_masked, holder.sealed,
                    holder.phone_index
-            FROM next JOIN meetings_holder AS holder ON holder.id = next.holder_id
-            WHERE holder.id >= %s AND holder.id < %s ORDER BY next.id
+            FROM queued JOIN meetings_holder AS holder ON holder.id = queued.holder_id
+            WHERE holder.id >= %s AND holder.id < %s ORDER BY queued.id
             """,
             [
-                *(claim.batch_id, State.QUEUED, *claim.ids, length),
+                *(claim.batch_id, State.QUEUED, *claim.ids),
                 *ids.holder_range(claim.meeting_id),
             ],
         )

@@ -49,22 +49,12 @@ def mark_sending(claim: Claim, deliveries: Sequence[int], *, now: datetime) -> s
     """
     locks.hold(locks.CAMPAIGN, claim.campaign_id, shared=True)
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT meeting.state, campaign.kind FROM notifications_campaign AS campaign
-            JOIN meetings_meeting AS meeting ON meeting.id = campaign.meeting_id
-            WHERE campaign.id = %s AND campaign.state = 'RUNNING'
-            """,
-            [claim.campaign_id],
-        )
-        row = cursor.fetchone()
-        if row is None:
+        said = claims.renew(claim, now=now)
+        if said is None:
             return None
-        meeting_state, kind = row
+        meeting_state, kind = said
         if meeting_state not in campaigns.SENDABLE[Campaign.Kind(kind)]:
             raise campaigns.WrongMeetingState(kind, meeting_state)
-        if not claims.renew(claim, now=now):
-            return None
         cursor.execute(
             """
             WITH leaving AS (

@@ -56,21 +56,25 @@ class Part(NamedTuple):
 
 def remember(gateway: str, results: Sequence[Result], *, now: datetime) -> None:
     """Keep the names by which receipts will speak of these messages, where they are not ours."""
-    GatewayRef.objects.bulk_create(
-        [
-            GatewayRef(
-                gateway=gateway,
-                ref=ref,
-                delivery=int(result.ref),
-                part=part,
-                parts=len(result.refs),
-                made_at=now,
-            )
-            for result in results
-            for part, ref in enumerate(result.refs)
-        ],
-        ignore_conflicts=True,
-    )
+    rows = [
+        (ref, int(result.ref), part, len(result.refs))
+        for result in results
+        for part, ref in enumerate(result.refs)
+    ]
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO notifications_gatewayref
+                (gateway, ref, delivery, part, parts, state, made_at)
+            SELECT %s, ref, delivery, part, parts, 0, %s
+            FROM unnest(%s::text[], %s::bigint[], %s::smallint[], %s::smallint[])
+                AS named (ref, delivery, part, parts)
+            ON CONFLICT DO NOTHING
+            """,
+            [gateway, now, *map(list, zip(*rows, strict=True))],
+        )
 
 
 def own_delivery(ref: str) -> int:

@@ -22,7 +22,7 @@ CODE = [path for path in OURS if path.relative_to(ROOT).parts[0] in APPS]
 # Files that need more than 300 lines, and why.
 LONG = {
     "voting_portal/embedded.py": "two servers, and every way in which they may be left behind",
-    "voting_portal/settings.py": "all settings in one file, in the order in which they are looked for",
+    "voting_portal/settings.py": "all settings in one file, as one looks for them",
     "meetings/register/synthetic.py": "one made-up world: people, brokers' accounts, edge cases",
     "ballots/effective.py": "one statement a rule of which votes count, read in their order",
     "ballots/scenario.py": "one meeting from its file to the comparison, in the order of its life",

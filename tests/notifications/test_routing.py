@@ -16,7 +16,7 @@ from notifications.routing import Way
 from notifications.wording import default_wording
 from tests.factories import make_holder, make_holders, make_meeting
 from tests.notifications.conftest import PLANNER, start_campaign
-from voting_portal.checks import check_gateways
+from voting_portal.checks import check_carriers
 
 pytestmark = pytest.mark.django_db
 
@@ -140,20 +140,10 @@ def test_each_holder_begins_with_the_step_that_serves_the_carrier(many_gateways)
 def test_a_gateway_for_carriers_that_there_are_not_stops_every_command(many_gateways, carriers):
     many_gateways["rcs"]["carriers"] = carriers
 
-    problems = check_gateways()
+    problems = check_carriers()
 
     assert [problem.id for problem in problems] == ["portal.E006"]
     assert "rcs" in problems[0].msg
-
-
-def test_a_gateway_that_cannot_be_made_stops_every_command(many_gateways):
-    many_gateways["rcs"]["dialect"] = "semaphore"
-    del many_gateways["sms"]["secret"]
-
-    problems = check_gateways()
-
-    assert [problem.id for problem in problems] == ["portal.E005", "portal.E005"]
-    assert "semaphore" in " ".join(problem.msg for problem in problems)
 
 
 def test_nobody_can_get_one_step_of_one_campaign_twice(many_gateways):

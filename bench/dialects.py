@@ -86,8 +86,8 @@ def _row(name: str, gateway: Any, port: int, rows: int) -> Row:
     messages = [message(str(number), f"154{number:08d}") for number in range(size)]
     batches = -(-rows // size)
     requests = _capture(lambda: gateway.send(messages))
-    ours = _rate(lambda: _accepted(gateway.send(messages)), batches, size)
-    floor = _rate(lambda: _push(port, requests, name in ONE_A_REQUEST), batches, size)
+    ours = rate(lambda: _accepted(gateway.send(messages)), batches, size)
+    floor = rate(lambda: _push(port, requests, name in ONE_A_REQUEST), batches, size)
     at_once = "one a request" if name in ONE_A_REQUEST else f"{size} a request"
     note = f"{batches * size:,} messages, {THREADS} threads, {at_once}"
     return Row(f"send {name}", ours, floor, "messages/s", is_rate=True, note=note)
@@ -134,7 +134,7 @@ def _push(port: int, requests: Sequence[Captured], is_one_by_one: bool) -> None:
         list(pool.map(push, shares))
 
 
-def _rate(act: Callable[[], object], batches: int, size: int) -> float:
+def rate(act: Callable[[], object], batches: int, size: int) -> float:
     began = time.perf_counter()
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(lambda _batch: act(), range(batches)))

@@ -2,8 +2,9 @@
 
 Ours is everything from the bell to the last state in the database: claim, re-check, open records,
 sign links, request, results. The floor is plain threads that push the same messages, written
-beforehand, in the same signed requests at the same carrier, and keep nothing. The carrier only
-reads and answers.
+beforehand, in the same requests at the same carrier, and keep nothing. Once with a message a
+request, where requests are the work, and once with five hundred, where they are next to none. The
+carrier only reads and answers.
 """
 
 from __future__ import annotations
@@ -16,46 +17,45 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bench import Row, Scale
+from bench.dialects import ANSWERS, CARRIER, rate
 
 PROCESSES = 2
-BATCH = 500
-CARRIER = """
-import http.server, json, sys
-class Carrier(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        items = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        answers = [{"id": item["id"], "status": "accepted", "ref": "1"} for item in items]
-        body = json.dumps(answers).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *arguments):
-        pass
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Carrier)
-server.daemon_threads = True
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
+AT_ONCE = {"openchatbot": 100, "http_batch": 500}  # messages in one send
+A_REQUEST = {"openchatbot": 1, "http_batch": 500}
 
 
 def measure(scale: Scale) -> Iterator[Row]:
     from django.conf import settings
 
-    with _process("-c", CARRIER) as carrier:
+    from tests.gateways.http_ways import OPTIONS
+
+    with _process("-c", CARRIER, json.dumps(ANSWERS)) as carrier:
         assert carrier.stdout is not None
         port = int(carrier.stdout.readline())
-        options = {"dialect": "http_batch", "url": f"http://127.0.0.1:{port}", "secret": "bench"}
-        settings.GATEWAYS = {"sms": {**options, "rate": 10_000_000}}
-        campaign = _make_campaign(scale.rows)
-        ours = scale.rows / _send(campaign)
-        floor = scale.rows / _push(scale.rows)
-    note = f"{scale.rows:,} messages, {PROCESSES} worker processes, {BATCH} a request"
-    yield Row("send", ours, floor, "messages/s", is_rate=True, note=note)
+        for dialect, name in (("openchatbot", "send"), ("http_batch", "send in batches")):
+            url = f"http://127.0.0.1:{port}/{dialect}"
+            settings.GATEWAYS = {
+                "sms": {"dialect": dialect, "url": url, "rate": 10_000_000}
+                | {"batch_size": AT_ONCE[dialect], **OPTIONS[dialect]}
+            }
+            ours = scale.rows / _send(_make_campaign(scale.rows))
+            floor = _floor(dialect, scale.rows)
+            note = f"{scale.rows:,} messages, {A_REQUEST[dialect]} a request, {PROCESSES} processes"
+            yield Row(name, ours, floor, "messages/s", is_rate=True, note=note)
+
+
+def _floor(dialect: str, rows: int) -> float:
+    """Messages a second when as many plain threads as there are processes push them."""
+    from tests.gateways.http_ways import message
+    from voting_portal.gateways import gateway
+
+    size = AT_ONCE[dialect]
+    messages = [message(str(number), f"154{number:08d}") for number in range(size)]
+    carrier = gateway("sms")
+    return rate(lambda: carrier.send(messages), -(-rows // size), size)
 
 
 def _make_campaign(holders: int) -> Any:
@@ -114,19 +114,6 @@ def _send(campaign: Any) -> float:
     accepted = Delivery.objects.of_campaign(campaign).filter(state=Delivery.State.ACCEPTED)
     assert accepted.count() == campaign.planned
     return took
-
-
-def _push(number: int) -> float:
-    """Seconds in which plain threads push as many messages in the same requests."""
-    from voting_portal.gateways import Message, gateway
-
-    text = "【上证信息】您持有的虚构一(600001)6月26日开股东会,点此投票 " + "0" * 49 + " 请勿转发"
-    messages = [Message("9" * 18, f"154{n:08d}", text) for n in range(BATCH)]
-    carrier = gateway("sms")
-    began = time.perf_counter()
-    with ThreadPoolExecutor(PROCESSES) as pool:
-        list(pool.map(carrier.send, [messages] * -(-number // BATCH)))
-    return time.perf_counter() - began
 
 
 @contextlib.contextmanager

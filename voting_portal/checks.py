@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from meetings.keys import FileKeyStore
+from notifications.carriers import CARRIERS
 from voting_portal import env
 from voting_portal.common import sealing
 from voting_portal.gateways import DIALECTS, gateway
@@ -101,4 +102,18 @@ def check_database(databases: Sequence[str] | None = None, **_options: Any) -> l
                             id="portal.E004",
                         )
                     )
+    return problems
+
+
+@register()
+def check_carriers(**_options: Any) -> list[CheckMessage]:
+    """A gateway that serves some carriers only names carriers that there are."""
+    hint = f"carriers is a list of {', '.join(CARRIERS)}; leave it out for all."
+    problems: list[CheckMessage] = []
+    for name, options in settings.GATEWAYS.items():
+        carriers = options.get("carriers", list(CARRIERS))
+        if not isinstance(carriers, list) or not carriers or set(carriers) - set(CARRIERS):
+            problems.append(
+                Error(f"GATEWAYS: {name} serves {carriers}.", hint=hint, id="portal.E006")
+            )
     return problems

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from identity import links, vote_codes
@@ -90,7 +91,7 @@ class Notice:
     def _way(self, *, link: str, code: str) -> dict[str, str]:
         if self.mode is LinkMode.PERSONAL:
             return {LINK: link}
-        return {ADDRESS: settings.PUBLIC_URL, CODE: code}
+        return {ADDRESS: settings.PUBLIC_URL + reverse("identity:enter"), CODE: code}
 
     def _written(self, *, ref: str, phone: str, way: Mapping[str, str], name: str) -> Message:
         words = {**self.words, **way, NAME: re.sub("[【】{}]", "", name)}
@@ -108,12 +109,13 @@ def default_wording(kind: str = Kind.NOTICE, mode: LinkMode = LinkMode.PERSONAL)
     """What a form begins with."""
     ways = {
         LinkMode.PERSONAL: "点此投票 {链接} 请勿转发",
-        LinkMode.CODE: "投票码{投票码},登录 {网址} 投票",
+        LinkMode.CODE: "投票码{投票码},登录 {网址}",
     }
     address = {LinkMode.PERSONAL: " {链接} ", LinkMode.CODE: " {网址} "}[mode]
-    whose = "您持有的" if mode is LinkMode.PERSONAL else ""  # no room beside a code
+    is_personal = mode is LinkMode.PERSONAL  # beside a code there is no room for more words
+    whose, opens = ("您持有的", "开") if is_personal else ("", "")
     text = {
-        Kind.NOTICE: f"{whose}{{简称}}({{代码}}){{月}}月{{日}}日开股东会,{ways[mode]}",
+        Kind.NOTICE: f"{whose}{{简称}}({{代码}}){{月}}月{{日}}日{opens}股东会,{ways[mode]}",
         Kind.REMINDER: f"{{简称}}({{代码}})股东会{{月}}月{{日}}日截止投票,尚未投票的请{ways[mode]}",
         Kind.CORRECTION: f"{{简称}}({{代码}})股东会通知有更正,以公司公告为准,详见{address}请勿转发",
         Kind.RESULT: f"{{简称}}({{代码}}){{月}}月{{日}}日股东会结果已公布,详见{address}请勿转发",

@@ -10,7 +10,7 @@ from django.utils import timezone
 from meetings.lifecycle import BEIJING
 from notifications import campaigns
 from notifications.preview import through_at
-from notifications.wording import LinkMode, compose, default_wording
+from notifications.wording import compose
 from tests.factories import make_holder, make_holders, make_meeting
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ def plan(meeting, *ways, **fields):
     defaults = {
         "plan": [[{"gateway": gateway, "weight": 1} for gateway in ways or ("sms",)]],
         "wording": SHORT,
-        "code_wording": default_wording(mode=LinkMode.CODE),
+        "code_wording": "【上证信息】{简称}开会,投票码{投票码},登录 {网址}",
     }
     return campaigns.plan_campaign(
         meeting.pk, **{**defaults, **fields}, by="operator:1", now=timezone.now()

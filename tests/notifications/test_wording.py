@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from django.urls import reverse
 
 from identity.links import personal_url, read_link
 from identity.vote_codes import personal_code
@@ -64,8 +65,9 @@ def test_where_no_personal_link_may_be_sent_a_code_and_a_constant_address_are(me
     message = write(compose(text, meeting, mode=LinkMode.CODE), holder)
 
     code = personal_code(holder.pk, 0)
-    assert f"投票码{code},登录 https://vote.example 投票" in message.text
-    assert message.link == "https://vote.example"
+    assert f"投票码{code},登录 https://vote.example/" in message.text
+    assert message.link == "https://vote.example" + reverse("identity:enter")
+    assert segments(message.text) == 1
     assert "/v/" not in message.text
 
 

@@ -18,6 +18,7 @@ from voting_portal.gateways.botmessage import BotMessageGateway
 from voting_portal.gateways.http_batch import HttpBatchGateway
 from voting_portal.gateways.openchatbot import OpenChatbotGateway
 from voting_portal.gateways.protocol import Gateway, Message, Outcome, Result
+from voting_portal.gateways.sockets import SOCKET_DIALECTS, SocketGateway
 from voting_portal.gateways.tencent import TencentGateway
 from voting_portal.gateways.webhook import WebhookGateway
 from voting_portal.gateways.yuexin import YuexinGateway
@@ -43,6 +44,7 @@ DIALECTS: dict[str, Callable[[str, Mapping[str, Any]], Gateway]] = {
     "botmessage": BotMessageGateway,
     "openchatbot": OpenChatbotGateway,
     "yuexin": YuexinGateway,
+    **dict.fromkeys(SOCKET_DIALECTS, SocketGateway),
 }
 
 

@@ -1,7 +1,7 @@
 """CMPP 2.0 and 3.0, the dialect of China Mobile (中国移动).
 
 Options besides those of every link: `sp_id`, `secret`, `src_id` (the number that phones show), and
-if need be `version` ("3.0" or "2.0"), `service_id`, `window`, `strict` (the carrier must prove
+if need be `version` ("3.0" or "2.0"), `service_id`, `strict` (the carrier must prove
 that it knows the secret, too).
 """
 
@@ -118,8 +118,8 @@ logger = logging.getLogger(__name__)
 
 class Cmpp(Dialect):
     def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
         self.tables = VERSIONS[str(options.get("version", "3.0"))]
-        self.window = int(options.get("window", 16))
         self._sp_id = str(options["sp_id"])
         self._secret = str(options["secret"]).encode()
         self._src_id = str(options["src_id"])

@@ -10,10 +10,10 @@ import abc
 import itertools
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from voting_portal.gateways.protocol import Message, Outcome, ReceiptLine, Reply, Report
 from voting_portal.gateways.wire import Header, Pdu
@@ -63,14 +63,20 @@ class Heard:
 
 
 class Dialect(abc.ABC):
-    """One account's way of speaking. Times are in seconds."""
+    """One account's way of speaking. Times are in seconds.
+
+    Options of all: `window`, the submits that may wait for an answer on one link, and
+    `answer_seconds`, after which an unanswered link is given up.
+    """
 
     header: Header = Header()
-    window = 16  # submits that may wait for an answer on one link
-    answer_seconds = 60.0  # without an answer for so long, the link is given up
     probe_seconds = 180.0  # of silence, after which the link is tried
     # False: a link that idles is closed, and opened again when there is something to send.
     keeps_open = True
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.window = int(options.get("window", 16))
+        self.answer_seconds = float(options.get("answer_seconds", 60))
 
     def sequences(self) -> Iterator[int | bytes]:
         """Numbers for requests, each once on a link."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from voting_portal.gateways.accounts import Account
 
 LOGIN_SECONDS = 10.0
+GOODBYE_SECONDS = 2.0
 GENERIC_NACK = IS_ANSWER  # SMPP: an answer to anything
 
 
@@ -153,11 +154,11 @@ class Link(Ear):
         """Log out, wait a moment for the answer, and hang up."""
         self.is_ready = False
         self.is_over = True
+        deadline = time.monotonic() + GOODBYE_SECONDS
         if self.is_open:
             self._ask(self._dialect.farewell())
-            deadline = time.monotonic() + 2
-            while self._asked and self.is_open and time.monotonic() < deadline:
-                await asyncio.sleep(0.02)
+        while self._asked and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
         self.hang_up("we said good-bye", politely=True)
 
     def _ask(self, request: Request, segment: Segment | None = None) -> None:
@@ -195,9 +196,7 @@ class Link(Ear):
             if now - next(iter(self._asked.values())).at > patience:
                 self.hang_up("no answer")
                 return
-        elif (
-            self.is_ready and now - max(self._last_heard, self._last_submit) > dialect.probe_seconds
-        ):
+        elif self.is_ready and silent > dialect.probe_seconds:
             if probe := dialect.probe():
                 self._ask(probe)
             else:

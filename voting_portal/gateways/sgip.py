@@ -6,7 +6,7 @@ closed. A receipt names the sequence number of our submit, so these numbers neve
 
 Options besides those of every link: `node` (our node number), `login`, `password`, `corp_id`,
 `src_id` (the number that phones show), `listen` ("address:port"), and if need be `service_type`,
-`window`, and `carrier_login` and `carrier_password`, by which the carrier logs in at `listen`.
+and `carrier_login` and `carrier_password`, by which the carrier logs in at `listen`.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Sgip(Dialect):
     keeps_open = False
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self.window = int(options.get("window", 16))
+        super().__init__(options)
         self._node = int(options["node"])
         self._login = BIND_BODY.pack(
             login_type=FROM_US,

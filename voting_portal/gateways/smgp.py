@@ -1,7 +1,7 @@
 """SMGP 3.0.3, the dialect of China Telecom (中国电信).
 
 Options besides those of every link: `client_id`, `secret`, `src_id` (the number that phones show),
-and if need be `service_id`, `window`.
+and if need be `service_id`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _OUTCOMES = {
 
 class Smgp(Dialect):
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self.window = int(options.get("window", 16))
+        super().__init__(options)
         self._client_id = str(options["client_id"])
         self._secret = str(options["secret"]).encode()
         self._src_id = str(options["src_id"])

@@ -1,7 +1,7 @@
 """SMPP 3.4, which carriers' aggregators and gateways abroad speak.
 
 Options besides those of every link: `system_id`, `password`, `src_id` (the sender that phones
-show), and if need be `system_type`, `window`, and the types of number `src_ton`, `src_npi`,
+show), and if need be `system_type` and the types of number `src_ton`, `src_npi`,
 `dest_ton`, `dest_npi`.
 """
 
@@ -101,7 +101,7 @@ class Smpp(Dialect):
     probe_seconds = 30.0
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self.window = int(options.get("window", 16))
+        super().__init__(options)
         self._login = BIND_BODY.pack(
             system_id=str(options["system_id"]),
             password=str(options["password"]),

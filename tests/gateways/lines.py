@@ -74,7 +74,6 @@ class Line:
     account: Account
     server: SocketCarrier | None
     told: queue.Queue = field(default_factory=queue.Queue)
-    taken: list = field(default_factory=list)
 
     @property
     def inbox(self):
@@ -93,16 +92,16 @@ class Line:
 @contextmanager
 def opened(options, *, server=None, name="line", keep=None):
     """The account of these options, opened and at the end closed."""
-    told, taken = queue.Queue(), []
+    told = queue.Queue()
 
     def put(lines):
         for line in lines:
             told.put(line)
 
     gateway = SocketGateway(name, options)
-    account = gateway.open(keep=keep or put, note=taken.extend)
+    account = gateway.open(keep=keep or put)
     try:
-        yield Line(gateway, account, server, told, taken)
+        yield Line(gateway, account, server, told)
     finally:
         gateway.close()
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from voting_portal.gateways.dialect import Dialect, LoginRefused, Verdict
 from voting_portal.gateways.links import LOGIN_SECONDS, Ear, Inbound, Link
-from voting_portal.gateways.parcels import THROTTLE_SECONDS, Batch, Segment, Taken
+from voting_portal.gateways.parcels import THROTTLE_SECONDS, Batch, Segment
 from voting_portal.gateways.protocol import Message, Outcome, ReceiptLine, Reply, Result
 from voting_portal.gateways.wire import Pdu
 
@@ -34,15 +34,13 @@ logger = logging.getLogger(__name__)
 
 
 Keep = Callable[[Sequence[ReceiptLine | Reply]], None]
-Note = Callable[[Sequence[Taken]], None]
 
 
 class Account:
     """Connects when it is opened and again whenever a link ends, until it is closed.
 
     `keep` is called with receipts and replies, in a thread, and the carrier is answered when it
-    has returned; when it raises, it is called again with the same. `note` is called by `send` with
-    the segments that left, before their results are known to anybody else.
+    has returned; when it raises, it is called again with the same.
     """
 
     def __init__(
@@ -55,7 +53,6 @@ class Account:
         links: int = 1,
         listen: str = "",
         keep: Keep,
-        note: Note,
     ) -> None:
         self.name = name
         self.dialect = dialect
@@ -64,7 +61,6 @@ class Account:
         self._listen = listen
         self._rate = rate
         self._keep = keep
-        self._note = note
         self._links: list[Link | None] = [None] * links
         self._urgent: deque[Segment] = deque()
         self._queue: deque[Segment] = deque()
@@ -118,8 +114,6 @@ class Account:
         except RuntimeError:  # the loop has ended
             return [Result(m.ref, Outcome.NOT_SENT, reason="stopped") for m in messages]
         batch.all_done.wait(patience + self.dialect.answer_seconds + ANSWERS_SECONDS)
-        if taken := batch.taken():
-            self._note(taken)
         return batch.results()
 
     # What follows runs in the loop's thread.

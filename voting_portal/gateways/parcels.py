@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from voting_portal.gateways.dialect import BadNumber, Dialect, Request, Verdict
 from voting_portal.gateways.protocol import Message, Outcome, Result
@@ -19,16 +18,6 @@ MOST_TRIES = 4  # of one segment that is throttled while its siblings went throu
 
 # Of several answers none of which accepted anything, the one that says most.
 _TELLING = (Outcome.REJECTED, Outcome.MISCONFIGURED, Outcome.THROTTLED, Outcome.NOT_SENT)
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A segment that the carrier has, or may have, and the name by which its report will come."""
-
-    ref: str
-    number: int
-    of: int
-    gateway_ref: str
 
 
 class Segment:
@@ -92,13 +81,15 @@ class Parcel:
             outcome = Outcome.REJECTED if Outcome.REJECTED in outcomes else Outcome.UNKNOWN
         else:
             outcome = next(o for o in (*_TELLING, Outcome.ACCEPTED) if o in outcomes)
+        refs = tuple(verdict.gateway_ref for verdict in verdicts)
         reason = next((v.reason for v in verdicts if v.outcome is outcome), "in part")
         return Result(
             self.ref,
             outcome,
-            gateway_ref=next((v.gateway_ref for v in verdicts if v.gateway_ref), ""),
+            gateway_ref=refs[0] if all(refs) else "",
             reason=reason,
             retry_after=retry_after if outcome is Outcome.THROTTLED else 0.0,
+            refs=refs if all(refs) else (),
         )
 
     def _has_left(self) -> bool:
@@ -150,12 +141,4 @@ class Batch:
         return [
             self._results.get(m.ref) or Result(m.ref, unknown, reason="no answer")
             for m in self._messages
-        ]
-
-    def taken(self) -> list[Taken]:
-        return [
-            Taken(parcel.ref, segment.number, len(parcel.segments), segment.verdict.gateway_ref)
-            for parcel in self.parcels
-            for segment in parcel.segments
-            if segment.verdict and segment.verdict.gateway_ref
         ]

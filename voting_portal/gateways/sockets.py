@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from voting_portal.gateways.accounts import Account, Keep, Note
+from voting_portal.gateways.accounts import Account, Keep
 from voting_portal.gateways.cmpp import Cmpp
 from voting_portal.gateways.dialect import Dialect
 from voting_portal.gateways.http_batch import HttpBatchGateway
@@ -47,6 +47,7 @@ class SocketGateway:
     """The gateway as every process sees it; only the one that opened the account has its links."""
 
     kind = Kind.SMS
+    has_own_process = True
     receipt_answer = ReceiptAnswer(404)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
@@ -61,8 +62,8 @@ class SocketGateway:
         intake: Mapping[str, Any] | None = self._options.get("intake")
         return intake
 
-    def open(self, *, keep: Keep, note: Note) -> Account:
-        """Connect this process to the carrier; see Account for `keep` and `note`."""
+    def open(self, *, keep: Keep) -> Account:
+        """Connect this process to the carrier; see Account for `keep`."""
         account = Account(
             self.name,
             self._dialect,
@@ -71,7 +72,6 @@ class SocketGateway:
             links=int(self._options.get("links", 1)),
             listen=str(self._options.get("listen", "")),
             keep=keep,
-            note=note,
         )
         account.open()
         _open_accounts[self.name] = account

@@ -22,14 +22,15 @@ ONE_SEGMENT_OCTETS, PART_OCTETS = 140, 134  # UTF-16, of which a long message sp
 REPORT_TEXT = re.compile(
     rb"stat:([A-Z0-9:]{1,7})(?:.{0,20}?err:(\w{1,5}))?", re.DOTALL | re.IGNORECASE
 )
-PHONE = re.compile(r"\+?\d{5,20}")
+PHONE = re.compile(r"\+?[0-9]{5,15}")
+MOST_PARTS = 255
 
 # A state by which carriers say that more will follow, or that they do not know themselves.
 _NOT_FINAL = {"ACCEPTD", "ENROUTE", "UNKNOWN", "SCHEDUL", ""}
 
 
-class BadNumber(Exception):
-    """No telephone number that the dialect could name."""
+class Unsendable(Exception):
+    """No telephone number, or no text that short messages can hold; the message is the reason."""
 
 
 class LoginRefused(Exception):
@@ -91,7 +92,7 @@ class Dialect(abc.ABC):
 
     @abc.abstractmethod
     def submits(self, message: Message) -> list[Request]:
-        """One request a segment; BadNumber when the phone is none."""
+        """One request a segment; Unsendable when it cannot be."""
 
     @abc.abstractmethod
     def verdict(self, answer: Pdu) -> Verdict:
@@ -116,7 +117,7 @@ class Dialect(abc.ABC):
 def digits(phone: str, *, prefix: str = "") -> str:
     """The number as the dialect wants it: without +, with the country where `prefix` says so."""
     if not PHONE.fullmatch(phone):
-        raise BadNumber
+        raise Unsendable("BAD_NUMBER")
     bare = phone.removeprefix("+")
     return bare if bare.startswith(prefix) or phone.startswith("+") else prefix + bare
 
@@ -127,7 +128,7 @@ def cut(message: Message) -> list[bytes]:
     Parts of a long one begin with six octets that join them: a reference, how many there are, and
     which this is. No character is cut in two.
     """
-    encoded = message.text.encode("utf-16-be")
+    encoded = message.text.encode("utf-16-be", "replace")
     if len(encoded) <= ONE_SEGMENT_OCTETS:
         return [encoded]
     parts, at = [], 0
@@ -137,6 +138,8 @@ def cut(message: Message) -> list[bytes]:
             end -= 2  # the first half of a pair goes with its second
         parts.append(encoded[at:end])
         at = end
+    if len(parts) > MOST_PARTS:
+        raise Unsendable("TOO_LONG")
     reference = zlib.crc32(message.ref.encode()) & 0xFF
     return [
         bytes((5, 0, 3, reference, len(parts), number)) + part
@@ -154,9 +157,9 @@ def written(content: bytes, coding: int, *, has_header: bool) -> str:
 
 def report_of(state: str) -> Report:
     """What a state means of the message; NETWORK when it decides nothing."""
-    if state == "DELIVRD":
-        return Report.DELIVERED
-    return Report.NETWORK if state in _NOT_FINAL else Report.FAILED
+    if state in _NOT_FINAL:
+        return Report.NETWORK
+    return {"DELIVRD": Report.DELIVERED, "EXPIRED": Report.UNREACHED}.get(state, Report.FAILED)
 
 
 def receipt_line(gateway_ref: str, state: str, *, code: str = "", phone: str = "") -> ReceiptLine:

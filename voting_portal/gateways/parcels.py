@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from voting_portal.gateways.dialect import BadNumber, Dialect, Request, Verdict
+from voting_portal.gateways.dialect import Dialect, Request, Unsendable, Verdict
 from voting_portal.gateways.protocol import Message, Outcome, Result
 
 THROTTLE_SECONDS = 1.0  # the rest that a carrier gets when it says that this was too fast
@@ -116,9 +116,9 @@ class Batch:
         for message in messages:
             try:
                 requests = dialect.submits(message)
-            except BadNumber:
+            except Unsendable as fault:
                 self._results[message.ref] = Result(
-                    message.ref, Outcome.REJECTED, reason="BAD_NUMBER"
+                    message.ref, Outcome.REJECTED, reason=str(fault)
                 )
             else:
                 self.parcels.append(Parcel(message.ref, requests, done=self._done))

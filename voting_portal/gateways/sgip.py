@@ -83,6 +83,7 @@ REPORT_BODY = Layout(
     reserve=text(8),
 )
 STATES = {0: "DELIVRD", 1: "ACCEPTD", 2: "UNDELIV"}
+PHONE_OFF, PHONE_FULL = 25, 26  # another message may well arrive
 
 _OUTCOMES = {
     0: Outcome.ACCEPTED,
@@ -218,9 +219,12 @@ class Sgip(Dialect):
 
 def _receipt(request: Pdu) -> ReceiptLine:
     said = REPORT_BODY.read(request.body)
+    state = STATES.get(said["state"], "UNKNOWN")
+    if state == "UNDELIV" and said["error_code"] in (PHONE_OFF, PHONE_FULL):
+        state = "EXPIRED"
     return dialect.receipt_line(
         said["submit_sequence"].hex(),
-        STATES.get(said["state"], "UNKNOWN"),
+        state,
         code=str(said["error_code"]),
         phone=said["user_number"].removeprefix("86"),
     )

@@ -278,7 +278,7 @@ class SgipCarrier(CarrierDialect):
             submit_sequence=told.ref,
             user_number="86" + told.phone,
             state=0 if told.is_delivered else 2,
-            error_code=0 if told.is_delivered else 25,
+            error_code=0 if told.is_delivered else 29,
         )
         return Request(sgip.REPORT, body)
 

@@ -100,8 +100,8 @@ class Link(Ear):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether an answer is still to come."""
-        return bool(self._asked)
+        """Whether the answer to a submit is still to come."""
+        return self._flying > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -152,13 +152,13 @@ class Link(Ear):
 
     async def say_goodbye(self) -> None:
         """Log out, wait a moment for the answer, and hang up."""
-        self.is_ready = False
         self.is_over = True
-        deadline = time.monotonic() + GOODBYE_SECONDS
-        if self.is_open:
+        if self.is_ready:
+            self.is_ready = False
             self._ask(self._dialect.farewell())
-        while self._asked and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+            deadline = time.monotonic() + GOODBYE_SECONDS
+            while self._asked and time.monotonic() < deadline:
+                await asyncio.sleep(0.02)
         self.hang_up("we said good-bye", politely=True)
 
     def _ask(self, request: Request, segment: Segment | None = None) -> None:

@@ -103,7 +103,7 @@ def opened(options, *, server=None, name="line", keep=None):
     try:
         yield Line(gateway, account, server, told)
     finally:
-        gateway.close()
+        account.close()
 
 
 @contextmanager

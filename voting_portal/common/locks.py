@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from django.db import connection, transaction
 
 POLLS = 1  # shared by every ballot being cast; exclusive for the seal
@@ -10,6 +13,7 @@ CAMPAIGN = 3  # shared by every sub-batch that leaves; exclusive for a step of t
 PARTITIONS = 4  # one change of the partitioned tables at a time
 PHONE = 5  # one code to a phone at a time
 JOURNAL = 6  # one entry of a meeting's journal at a time; taken by the journal's trigger
+GATEWAY = 9  # one process for a gateway's links
 
 
 def hold(kind: int, subject: int, *, shared: bool = False) -> None:
@@ -29,3 +33,20 @@ def try_to_hold(kind: int, subject: int) -> bool:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [kind, subject])
         ((is_held,),) = cursor.fetchall()
     return bool(is_held)
+
+
+@contextlib.contextmanager
+def held_by_the_process(kind: int, subject: str) -> Iterator[bool]:
+    """Hold the lock for the block, outside transactions; False when another process holds it.
+
+    It goes with the connection of this thread: a process that dies holds nothing.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", [kind, subject])
+        ((is_held,),) = cursor.fetchall()
+    try:
+        yield bool(is_held)
+    finally:
+        if is_held:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", [kind, subject])

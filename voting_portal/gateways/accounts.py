@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from voting_portal.gateways.dialect import Dialect, LoginRefused, Verdict
 from voting_portal.gateways.links import LOGIN_SECONDS, Ear, Inbound, Link
-from voting_portal.gateways.parcels import THROTTLE_SECONDS, Batch, Segment
+from voting_portal.gateways.parcels import STOPPING, THROTTLE_SECONDS, Batch, Segment
 from voting_portal.gateways.protocol import Message, Outcome, ReceiptLine, Reply, Result
 from voting_portal.gateways.wire import Pdu
 
@@ -40,7 +40,8 @@ class Account:
     """Connects when it is opened and again whenever a link ends, until it is closed.
 
     `keep` is called with receipts and replies, in a thread, and the carrier is answered when it
-    has returned; when it raises, it is called again with the same.
+    has returned; when it raises, it is called again with the same. When the account is closed it
+    is called once with nothing, to let go of what that thread holds.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Account:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._keeper.submit(self._keep, []).result()
         self._keeper.shutdown()
 
     def send(
@@ -112,7 +114,7 @@ class Account:
         try:
             self._loop.call_soon_threadsafe(self._take, batch, is_urgent, patience)
         except RuntimeError:  # the loop has ended
-            return [Result(m.ref, Outcome.NOT_SENT, reason="stopped") for m in messages]
+            return [Result(m.ref, STOPPING.outcome, reason=STOPPING.reason) for m in messages]
         batch.all_done.wait(patience + self.dialect.answer_seconds + ANSWERS_SECONDS)
         return batch.results()
 
@@ -194,8 +196,8 @@ class Account:
             self._tasks.append(self._loop.create_task(self._keep_link(number)))
 
     async def _close(self) -> None:
-        self._trouble = Verdict(Outcome.NOT_SENT, reason="stopping")
-        self._withdraw_all(self._trouble)
+        self._trouble = STOPPING
+        self._withdraw_all(STOPPING)
         links = [link for link in self._links if link is not None]
         deadline = self._loop.time() + ANSWERS_SECONDS
         while (
@@ -228,7 +230,8 @@ class Account:
                 self._is_down(Verdict(Outcome.NOT_SENT, reason=type(error).__name__))
             else:
                 logger.info("%s: link %s is up", self.name, number)
-                self._trouble = None
+                if self._trouble is not STOPPING:
+                    self._trouble = None
                 self.pump()
                 await asyncio.shield(link.closed)
                 self._links[number] = None

@@ -16,6 +16,8 @@ from voting_portal.gateways.protocol import Message, Outcome, Result
 THROTTLE_SECONDS = 1.0  # the rest that a carrier gets when it says that this was too fast
 MOST_TRIES = 4  # of one segment that is throttled while its siblings went through
 
+# This process ends: certainly not sent, and the next one may send it at once.
+STOPPING = Verdict(Outcome.THROTTLED, reason="stopping")
 # Of several answers none of which accepted anything, the one that says most.
 _TELLING = (Outcome.REJECTED, Outcome.MISCONFIGURED, Outcome.THROTTLED, Outcome.NOT_SENT)
 
@@ -72,7 +74,7 @@ class Parcel:
                 segment.verdict = verdict
         self._finish()
 
-    def result(self, *, retry_after: float) -> Result:
+    def result(self) -> Result:
         """What is certain of the message as a whole, once every segment is settled."""
         verdicts = [segment.verdict for segment in self.segments if segment.verdict]
         outcomes = {verdict.outcome for verdict in verdicts}
@@ -82,13 +84,14 @@ class Parcel:
         else:
             outcome = next(o for o in (*_TELLING, Outcome.ACCEPTED) if o in outcomes)
         refs = tuple(verdict.gateway_ref for verdict in verdicts)
+        is_to_rest = outcome is Outcome.THROTTLED and STOPPING not in verdicts
         reason = next((v.reason for v in verdicts if v.outcome is outcome), "in part")
         return Result(
             self.ref,
             outcome,
             gateway_ref=refs[0] if all(refs) else "",
             reason=reason,
-            retry_after=retry_after if outcome is Outcome.THROTTLED else 0.0,
+            retry_after=THROTTLE_SECONDS if is_to_rest else 0.0,
             refs=refs if all(refs) else (),
         )
 
@@ -131,7 +134,7 @@ class Batch:
             parcel.withdraw(verdict)
 
     def _done(self, parcel: Parcel) -> None:
-        self._results[parcel.ref] = parcel.result(retry_after=THROTTLE_SECONDS)
+        self._results[parcel.ref] = parcel.result()
         self._open -= 1
         if not self._open:
             self.all_done.set()

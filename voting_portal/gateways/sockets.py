@@ -63,7 +63,7 @@ class SocketGateway:
         return intake
 
     def open(self, *, keep: Keep) -> Account:
-        """Connect this process to the carrier; see Account for `keep`."""
+        """Connect this process to the carrier until the account is closed; see Account."""
         account = Account(
             self.name,
             self._dialect,
@@ -76,11 +76,6 @@ class SocketGateway:
         account.open()
         _open_accounts[self.name] = account
         return account
-
-    def close(self) -> None:
-        """Wait for the answers that are due and log out."""
-        _open_accounts[self.name].close()
-        del _open_accounts[self.name]
 
     def send(self, messages: Sequence[Message]) -> list[Result]:
         if account := _open_accounts.get(self.name):

@@ -34,10 +34,11 @@ def receipts(request: HttpRequest, name: str, key: str = "", **_place: str) -> H
     try:
         body = request.body  # up to DATA_UPLOAD_MAX_MEMORY_SIZE, a megabyte
         admit(name, key=key, address=client_address(request))
-        if request.method == "GET":
+        said = request.META["QUERY_STRING"].encode()  # Kannel reports by GET
+        if request.method == "GET" and not said:
             answer = greet(name, headers=request.headers, now=now)
         else:
-            answer = take_in(name, headers=request.headers, body=body, now=now)
+            answer = take_in(name, headers=request.headers, body=body or said, now=now)
     except RequestDataTooBig:
         return HttpResponse(status=413)
     except NoSuchGateway:

@@ -166,7 +166,7 @@ def test_a_forged_receipt_finds_nothing_here(running, post, words):
     assert running.states() == {"ACCEPTED": 30}
 
 
-def test_a_receipt_is_posted_not_fetched(client):
+def test_a_receipt_that_is_fetched_without_a_mac_finds_nothing(client):
     assert client.get(reverse("notifications:receipts", args=["sms"])).status_code == 404
 
 

@@ -16,6 +16,7 @@ from voting_portal.gateways.alibaba_card import AlibabaCardGateway
 from voting_portal.gateways.alibaba_rcs import AlibabaRcsGateway
 from voting_portal.gateways.botmessage import BotMessageGateway
 from voting_portal.gateways.http_batch import HttpBatchGateway
+from voting_portal.gateways.kannel import KannelGateway
 from voting_portal.gateways.openchatbot import OpenChatbotGateway
 from voting_portal.gateways.protocol import Gateway, Message, Outcome, Result
 from voting_portal.gateways.sockets import SOCKET_DIALECTS, SocketGateway
@@ -44,6 +45,7 @@ DIALECTS: dict[str, Callable[[str, Mapping[str, Any]], Gateway]] = {
     "botmessage": BotMessageGateway,
     "openchatbot": OpenChatbotGateway,
     "yuexin": YuexinGateway,
+    "kannel": KannelGateway,
     **dict.fromkeys(SOCKET_DIALECTS, SocketGateway),
 }
 

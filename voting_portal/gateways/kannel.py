@@ -1,0 +1,145 @@
+"""Kannel, the free SMS gateway: one request a message, reports by a GET to an address of ours.
+
+    POST {url}/cgi-bin/sendsms   text in the body, number and account in X-Kannel headers
+    202                          0: Accepted for delivery
+    GET  {receipts_url}?ref=...&mac=...&state=1&said=...
+
+Kannel fills `state` and `said` into the address that it was given with the message. `mac` shows
+that the address was ours and for this message.
+
+Options: `url`, `username`, `password`, `secret`, `receipts_url`, `src_id`, `rate`, and if need be
+`old_secret`, `batch_size` and `connections`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import http.client
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from voting_portal.gateways import dialect
+from voting_portal.gateways.protocol import (
+    Kind,
+    Message,
+    NotFromGateway,
+    Outcome,
+    ReceiptAnswer,
+    ReceiptLine,
+    Report,
+    Result,
+)
+
+TIMEOUT_SECONDS = 5.0
+# Delivered, failed, queued by the carrier, taken by the carrier, refused by the carrier.
+EVERY_REPORT = 1 | 2 | 4 | 8 | 16
+_REPORTS = {
+    1: Report.DELIVERED,
+    2: Report.FAILED,
+    4: Report.NETWORK,
+    8: Report.NETWORK,
+    16: Report.FAILED,
+}
+
+
+class KannelGateway:
+    kind = Kind.SMS
+    receipt_answer = ReceiptAnswer(204)
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.name = name
+        self.rate = float(options["rate"])
+        self.batch_size = int(options.get("batch_size", 100))
+        self._connections = int(options.get("connections", 16))
+        self._url = urlsplit(options["url"].rstrip("/") + "/cgi-bin/sendsms")
+        self._receipts_url = options["receipts_url"]
+        self._account = {
+            "X-Kannel-Username": options["username"],
+            "X-Kannel-Password": options["password"],
+            "X-Kannel-From": options["src_id"],
+        }
+        self._secrets = [s for n in ("secret", "old_secret") if (s := options.get(n))]
+        if not self._secrets:
+            raise KeyError("secret")
+
+    def send(self, messages: Sequence[Message]) -> list[Result]:
+        with ThreadPoolExecutor(min(self._connections, len(messages) or 1)) as pool:
+            return list(pool.map(self._send_one, messages))
+
+    def _send_one(self, message: Message) -> Result:
+        try:
+            phone = dialect.digits(message.phone)
+        except dialect.Unsendable as fault:
+            return Result(message.ref, Outcome.REJECTED, reason=str(fault))
+        headers = {
+            **self._account,
+            "X-Kannel-To": phone,
+            "X-Kannel-Coding": "2",
+            "X-Kannel-DLR-Mask": str(EVERY_REPORT),
+            "X-Kannel-DLR-Url": self._receipt_address(message.ref),
+            "Content-Type": "text/plain; charset=UTF-8",
+        }
+        # A connection for every message: what became of one that was sent over a connection that
+        # the other side was just closing, nobody could say.
+        connection = self._connection()
+        try:
+            try:
+                connection.connect()
+            except OSError as error:
+                return Result(message.ref, Outcome.NOT_SENT, reason=type(error).__name__)
+            try:
+                body = message.text.encode("utf-8", "replace")
+                connection.request("POST", self._url.path, body, headers)
+                return _result(message.ref, connection.getresponse().status)
+            except (OSError, http.client.HTTPException) as error:
+                return Result(message.ref, Outcome.UNKNOWN, reason=type(error).__name__)
+        finally:
+            connection.close()
+
+    def read_receipts(
+        self,
+        headers: Mapping[str, str],  # noqa: ARG002 - Kannel sends none that matter
+        body: bytes,
+        *,
+        now: datetime,  # noqa: ARG002
+    ) -> list[ReceiptLine]:
+        """`body` is what stands behind the ? of the address."""
+        try:
+            said = {name: values[0] for name, values in parse_qs(body.decode("ascii")).items()}
+            ref, given, state = said["ref"], said["mac"], int(said["state"])
+        except (ValueError, KeyError):
+            raise NotFromGateway("the receipt cannot be read") from None
+        macs = [_mac(secret, ref) for secret in self._secrets]
+        if not any(hmac.compare_digest(given.encode(), mac.encode()) for mac in macs):
+            raise NotFromGateway("the address was not made here")
+        report = _REPORTS.get(state, Report.NETWORK)
+        words, code = dialect.state_in(said.get("said", "").encode())
+        reason = "" if report is Report.DELIVERED else f"{words} {code}".strip() or str(state)
+        return [ReceiptLine(ref, report, reason)]
+
+    def _receipt_address(self, ref: str) -> str:
+        """With the places that Kannel fills in: the state, and the carrier's own words."""
+        signed = urlencode({"ref": ref, "mac": _mac(self._secrets[0], ref)})
+        return f"{self._receipts_url}?{signed}&state=%d&said=%A"
+
+    def _connection(self) -> http.client.HTTPConnection:
+        is_encrypted = self._url.scheme == "https"
+        make = http.client.HTTPSConnection if is_encrypted else http.client.HTTPConnection
+        return make(self._url.hostname or "", self._url.port, timeout=TIMEOUT_SECONDS)
+
+
+def _mac(secret: str, ref: str) -> str:
+    return hmac.digest(secret.encode(), b"kannel receipt " + ref.encode(), "sha256").hex()[:32]
+
+
+def _result(ref: str, status: int) -> Result:
+    reason = f"HTTP {status}"
+    if status == 202:
+        return Result(ref, Outcome.ACCEPTED)
+    if status == 503:  # it could not keep the message
+        return Result(ref, Outcome.THROTTLED, reason=reason, retry_after=1.0)
+    outcome = Outcome.MISCONFIGURED if 300 <= status < 500 else Outcome.UNKNOWN
+    return Result(ref, outcome, reason=reason)

@@ -19,6 +19,7 @@ ROWS = (
     "plan",
     "send",
     "dialects",
+    "links",
     "receipts",
     "tally",
     "detail",

@@ -18,7 +18,6 @@ from notifications import claims, dispatching, receipts
 from notifications.dispatching import Clock
 from voting_portal import gateways
 from voting_portal.common import locks
-from voting_portal.common.refusals import Refusal
 from voting_portal.gateways.accounts import Account
 from voting_portal.gateways.intake import Intake
 from voting_portal.gateways.protocol import ReceiptLine, Reply
@@ -30,8 +29,8 @@ LAST_BATCHES_SECONDS = 30.0  # for threads to hand back what they hold
 logger = logging.getLogger(__name__)
 
 
-class CannotFeed(Refusal):
-    """There is no such process to run; `message` says why."""
+class CannotFeed(Exception):
+    """There is no such process to run; the message says why."""
 
 
 @contextlib.contextmanager

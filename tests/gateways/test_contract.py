@@ -17,6 +17,7 @@ from voting_portal.gateways.http_batch import HttpBatchGateway
 from voting_portal.gateways.protocol import Report
 from voting_portal.gateways.simulator.carrier import Faults
 from voting_portal.gateways.simulator.server import Simulator
+from voting_portal.gateways.simulator.sockets import carriers_of
 
 REACHABLE, UNREACHABLE = "15400000001", "15400000013"
 SOCKETS = tuple(lines.ACCOUNTS)
@@ -262,3 +263,20 @@ def test_a_server_that_speaks_something_else_gets_nothing(account, answer):
         thread.join()
 
     assert outcomes(results) == [Outcome.NOT_SENT]
+
+
+def test_the_simulator_is_the_carrier_of_every_socket_gateway_of_this_machine(tmp_path):
+    here = lines.options_of("cmpp3", url=f"tcp://127.0.0.1:{lines.free_port()}")
+    elsewhere = lines.options_of("smpp", url="tls://smpp.example:2775")
+    over_http = {"dialect": "http_batch", "url": "http://127.0.0.1:1", "secret": "", "rate": 1}
+    gateways = {"here": here, "elsewhere": elsewhere, "sms": over_http}
+    with lines.carrier_of(here, tmp_path / "inbox.sqlite3") as any_carrier:
+        ((name, server),) = carriers_of(gateways, any_carrier.carrier)
+        server.open()
+        with lines.opened(here, server=server) as line:
+            results = line.gateway.send(messages(1))
+            until(lambda: line.inbox.count() == 1)
+        server.close()
+
+    assert name == "here"
+    assert outcomes(results) == [Outcome.ACCEPTED]

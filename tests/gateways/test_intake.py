@@ -109,6 +109,14 @@ def test_an_old_signature_is_refused(line, intake):
 
 
 @pytest.mark.parametrize("url", ["http://0.0.0.0:8010", "http://10.0.0.1:8010", "http://127.0.0.1"])
-def test_it_listens_on_the_loopback_interface_only(line, url):
+def test_it_listens_on_the_loopback_interface_unless_another_is_named(line, url):
     with pytest.raises(ValueError, match=r"127\.0\.0\.1"):
         Intake(line.account, {"url": url, "secret": SECRET})
+
+
+def test_it_listens_where_containers_of_one_network_find_it(line):
+    port = lines.free_port()
+    options = {"url": f"http://gateway:{port}", "secret": SECRET, "listen": f"127.0.0.1:{port}"}
+
+    with Intake(line.account, options) as intake:
+        assert intake.server_address == ("127.0.0.1", port)

@@ -19,7 +19,7 @@ READS = re.compile(
     r"""environ(?:\.get\(\s*|\[)"(\w+)\""""
 )
 SET_BY_US = {"DJANGO_SETTINGS_MODULE"}  # a constant of the code, not a choice
-COMPOSE_ONLY = {"SECRETS", "HTTP_PORT", "HTTPS_PORT"}
+COMPOSE_ONLY = {"SECRETS", "HTTP_PORT", "HTTPS_PORT", "SOCKET_GATEWAY"}
 
 
 def variables_read() -> set[str]:

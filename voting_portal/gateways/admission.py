@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from voting_portal.gateways import gateway
 from voting_portal.gateways.protocol import CanGreet, NotFromGateway, ReceiptAnswer
 
-SIGNED = {"http_batch", "webhook", "botmessage", "openchatbot"}
+SIGNED = {"http_batch", "webhook", "botmessage", "openchatbot", "kannel"}
 LEAST_KEY_CHARACTERS = 24
 KEY = re.compile(r"[\w-]+", re.ASCII)
 

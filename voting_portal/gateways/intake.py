@@ -1,7 +1,8 @@
 """The way into a gateway's process for messages that cannot wait: one-time codes.
 
-It takes the portal's own dialect (http_batch.py) on the loopback interface, signed, and hands what
-it gets to the account's links ahead of everything that is queued.
+It takes the portal's own dialect (http_batch.py), signed, and hands what it gets to the account's
+links ahead of everything that is queued. It listens on the loopback interface, unless the option
+`listen` names an address that the web's containers reach over a network of their own.
 """
 
 from __future__ import annotations
@@ -35,15 +36,21 @@ _WORDS = {
 
 
 class Intake(ThreadingHTTPServer):
-    """Listens where the option `intake` says; ValueError unless that is the loopback interface."""
+    """Listens where the option `intake` says; ValueError when it says nothing that will do."""
 
     daemon_threads = True
 
     def __init__(self, account: Account, options: Mapping[str, str]) -> None:
         url = urlsplit(options["url"])
-        if url.hostname not in ("127.0.0.1", "localhost") or url.port is None:
-            raise ValueError(f"intake: {options['url']} is not http://127.0.0.1:PORT")
-        super().__init__(("127.0.0.1", url.port), _Handler)
+        host, _, port = options.get("listen", "").rpartition(":")
+        if not host and url.hostname in ("127.0.0.1", "localhost") and url.port:
+            host, port = "127.0.0.1", str(url.port)
+        if not (host and port.isdecimal()):
+            raise ValueError(
+                f"intake: {options['url']} is not http://127.0.0.1:PORT, and no `listen` says "
+                "ADDRESS:PORT"
+            )
+        super().__init__((host, int(port)), _Handler)
         self.account = account
         self.secrets = [secret for n in ("secret", "old_secret") if (secret := options.get(n))]
         self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True)

@@ -112,11 +112,11 @@ class Link(Ear):
         super().connection_lost(exc)
         self.is_ready = False
         asked, self._asked, self._flying = self._asked, {}, 0
-        for sequence, question in asked.items():
-            if question.segment:
+        for sequence, unanswered in asked.items():
+            if unanswered.segment:
                 ref = self._dialect.ref_without_answer(sequence)
                 self.account.settle(
-                    question.segment, Verdict(Outcome.UNKNOWN, ref, "the link broke")
+                    unanswered.segment, Verdict(Outcome.UNKNOWN, ref, "the link broke")
                 )
         if not self.opened.done():
             self.opened.set_exception(ConnectionResetError(self.end))

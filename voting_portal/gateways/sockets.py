@@ -2,7 +2,7 @@
 
 Their links live in one long-running process for each account, `manage.py run_gateway NAME`, which
 opens it here. Any other process that sends by the gateway, as the web does with a one-time code,
-hands the message to that process over its intake on the loopback interface (intake.py).
+hands the message to that process over its intake (intake.py).
 
 Options of every such gateway: `url` (tcp://host:port or tls://host:port), `rate`, and if need be
 `links`, `batch_size` and `intake`: `{"url": "http://127.0.0.1:port", "secret": "..."}`.

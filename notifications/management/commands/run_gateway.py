@@ -37,5 +37,7 @@ class Command(BaseCommand):
             raise CommandError(f"GATEWAYS names no gateway {name}.") from None
         except feeding.CannotFeed as refusal:
             raise CommandError(str(refusal)) from None
+        except ValueError as fault:
+            raise CommandError(f"GATEWAYS: {name}: {fault}.") from None
         except OSError as error:
             raise CommandError(f"{name}: cannot listen: {error.strerror}.") from None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.utils import timezone
 
@@ -38,6 +39,7 @@ class SocketCarrier:
         self._parts: dict[tuple[str, int, int], dict[int, str]] = {}
         self._arrived: list[tuple[str, str, str]] = []
         self._to_report: list[Request] = []
+        self._calls: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -105,7 +107,9 @@ class SocketCarrier:
 
     def _tell(self, requests: list[Request]) -> None:
         if isinstance(self.dialect, SgipCarrier):
-            self._calls = [self._loop.create_task(self._call(requests))]
+            call = self._loop.create_task(self._call(requests))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
             return
         ready = [session for session in self.sessions if session.is_known]
         for at, request in enumerate(requests):
@@ -116,9 +120,12 @@ class SocketCarrier:
         """Connect to the portal, log in, tell, and hang up when all is answered."""
         assert isinstance(self.dialect, SgipCarrier)
         host, _, port = self.dialect.reports_to.rpartition(":")
-        _transport, session = await self._loop.create_connection(
-            lambda: Session(self), host, int(port)
-        )
+        try:
+            _transport, session = await self._loop.create_connection(
+                lambda: Session(self), host, int(port)
+            )
+        except OSError:
+            return  # the portal's process has ended meanwhile
         for request in [self.dialect.call(), *requests]:
             session.ask(request)
         while session.unanswered and session.is_open:
@@ -136,6 +143,16 @@ class SocketCarrier:
         if self._arrived:
             self._show()
         await asyncio.sleep(0)
+
+
+def carriers_of(
+    gateways: Mapping[str, Mapping[str, Any]], carrier: Carrier
+) -> Iterator[tuple[str, SocketCarrier]]:
+    """A carrier, by its gateway's name, for each socket gateway that leads to this machine."""
+    for name, options in gateways.items():
+        url = urlsplit(options["url"])
+        if options["dialect"] in CARRIERS and url.hostname == "127.0.0.1":
+            yield name, SocketCarrier(options["dialect"], options, carrier, url.port or 0)
 
 
 class Session(Stream):

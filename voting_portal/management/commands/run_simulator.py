@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from django.urls import reverse
 
 from voting_portal.gateways.simulator.carriers import hire
 from voting_portal.gateways.simulator.server import Simulator
+from voting_portal.gateways.simulator.sockets import carriers_of
 
 
 class Command(BaseCommand):
@@ -52,7 +54,11 @@ class Command(BaseCommand):
             portal=options["portal"],
             inbox=simulator.inbox,
         )
-        with simulator:
+        with simulator, contextlib.ExitStack() as carriers:
+            for name, carrier in carriers_of(settings.GATEWAYS, simulator.carrier):
+                carrier.open()
+                carriers.callback(carrier.close)
+                self.stdout.write(f"The carrier of {name} listens at 127.0.0.1:{carrier.port}")
             self.stdout.write(f"The simulated handset is at {simulator.url}/")
             self.stdout.flush()
             try:

@@ -149,13 +149,13 @@ def test_an_answer_that_cannot_be_read_leaves_it_unknown(way):
 @pytest.mark.parametrize("account", SOCKETS)
 def test_a_silent_carrier_leaves_it_unknown_after_the_timeout(account, tmp_path):
     with lines.line_to_carrier(account, tmp_path / "inbox.sqlite3", answer_seconds=0.2) as line:
-        line.server.carrier.faults = Faults(delay=1)
+        line.server.carrier.faults = Faults(delay=10)
         began = time.monotonic()
 
         results = line.gateway.send(messages(1))
 
     assert outcomes(results) == [Outcome.UNKNOWN]
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 5  # the carrier would have answered after ten
 
 
 def test_a_slow_carrier_is_waited_for(way):

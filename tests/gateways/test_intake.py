@@ -57,12 +57,10 @@ def test_a_code_from_another_process_overtakes_the_campaign(line, intake, settin
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(line.gateway.send, campaign)
         time.sleep(0.1)
-        began = time.monotonic()
 
         result = send_now(Message("code-1", PHONE, "验证码123456"))
 
         assert result.outcome is Outcome.ACCEPTED
-        assert time.monotonic() - began < 0.5
         assert not sending.done()
         sending.result()
     until(lambda: line.inbox.count() == 101)

@@ -56,6 +56,16 @@ def start(environment, *arguments):
     )
 
 
+@pytest.mark.parametrize("url", ["tls://smpp.example:2775", "tcp://10.1.2.3:7890"])
+def test_a_carrier_on_a_line_of_its_own_needs_no_https(environment, url):
+    smpp = {"dialect": "smpp", "url": url, "rate": 100}
+    environment |= {"GATEWAYS_FILE": None, "GATEWAYS": json.dumps({"sms": smpp})}
+
+    started = start(environment)
+
+    assert started.returncode == 0, started.stderr
+
+
 def test_a_good_environment_passes_every_check_for_deployment(environment):
     checked = start(environment, "check", "--deploy", "--fail-level", "WARNING")
 

@@ -187,10 +187,9 @@ SIMULATOR_URL = env.optional(
     "SIMULATOR_URL", "" if IS_PRODUCTION else f"http://127.0.0.1:{PORT + 1}"
 )
 GATEWAYS = env.gateways("GATEWAYS", simulator=SIMULATOR_URL)
-# Carriers' own protocols run over tls://, or over tcp:// on a line that the carrier laid.
-_CARRIERS = ("https://", "tls://", "tcp://")
 if IS_PRODUCTION and (
-    SIMULATOR_URL or not all(gateway["url"].startswith(_CARRIERS) for gateway in GATEWAYS.values())
+    SIMULATOR_URL
+    or not all(g["url"].startswith(("https://", "tls://", "tcp://")) for g in GATEWAYS.values())
 ):
     raise ImproperlyConfigured(
         "The gateway simulator and its handset are for development: unset SIMULATOR_URL and name "

@@ -1,7 +1,8 @@
 """Casting a ballot (投票): the one way a vote gets into the books.
 
 One transaction: come in under the polls' shared lock, then one statement that asks the database's
-clock and inserts. The primary key decides between two that race, the database's clock about the
+clock and inserts the ballot, with its commitment, and its entry in the queue of the ballot log.
+The primary key decides between two that race, the database's clock about the
 window, and a ballot that waited behind the seal is refused, not slipped into a finished tally.
 """
 
@@ -13,6 +14,8 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from ballots.entitlement import Entitlement
+from ballots.log.ballots import ballot_ending_in_sql, opening_of
+from ballots.log.commitment import Kind
 from ballots.models import Ballot
 from ballots.rules import (
     AlreadyCast,
@@ -31,25 +34,30 @@ from meetings import polls
 from meetings.agenda import Agenda
 from meetings.models import Holder, Meeting
 from voting_portal.common import ids
-from voting_portal.common.codes import new_code
 
-CODE_CHARACTERS = 16
-
-CAST = """
-WITH clock AS MATERIALIZED (SELECT COALESCE(%(at)s::timestamptz, clock_timestamp()) AS now)
-INSERT INTO ballots_ballot
-    (id, holder_id, share_class, shares, choices, level, code, cast_at, seq)
-SELECT %(id)s, %(holder)s, %(share_class)s, %(shares)s, %(choices)s, %(level)s, %(code)s, clock.now,
-       COALESCE(%(seq)s::bigint, nextval('ballots_accept_seq'))
-FROM meetings_meeting meeting, clock
-WHERE meeting.id = %(meeting)s
-  AND meeting.state IN ('INVITED', 'OPEN')
-  AND meeting.polls_sealed_at IS NULL
-  AND clock.now BETWEEN meeting.polls_open_at AND meeting.polls_close_at
-  AND (%(at)s::timestamptz IS NULL OR meeting.is_rehearsal)
-ON CONFLICT (id) DO NOTHING
-RETURNING cast_at
-"""
+CAST = f"""
+WITH clock AS MATERIALIZED (
+    SELECT COALESCE(%(at)s::timestamptz, clock_timestamp()) AS now,
+           COALESCE(%(seq)s::bigint, nextval('ballots_accept_seq')) AS seq
+), ballot AS (
+    INSERT INTO ballots_ballot
+        (id, holder_id, share_class, shares, choices, level, cast_at, seq, commitment)
+    SELECT %(id)s, %(holder)s, %(share_class)s, %(shares)s, %(choices)s, %(level)s, now, seq,
+           sha256(%(opening)s || convert_to(format({ballot_ending_in_sql()}), 'UTF8'))
+    FROM meetings_meeting meeting, clock
+    WHERE meeting.id = %(meeting)s
+      AND meeting.state IN ('INVITED', 'OPEN')
+      AND meeting.polls_sealed_at IS NULL
+      AND clock.now BETWEEN meeting.polls_open_at AND meeting.polls_close_at
+      AND (%(at)s::timestamptz IS NULL OR meeting.is_rehearsal)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, cast_at, seq, commitment
+), queued AS (
+    INSERT INTO ballots_queuedentry (meeting_id, kind, subject, commitment)
+    SELECT %(meeting)s, {Kind.BALLOT:d}, id, commitment FROM ballot
+)
+SELECT cast_at, seq, commitment FROM ballot
+"""  # noqa: S608 - names of our own
 
 
 def cast_ballot(
@@ -86,11 +94,11 @@ def cast_ballot(
         shares=holder.shares_of(share_class) if declared is None else declared,
         choices=normal_choices(choices),
         level=level,
-        code=new_code(CODE_CHARACTERS),
     )
+    opening = opening_of(ballot, agenda)
     with transaction.atomic():
         polls.enter(agenda.meeting_id)
-        ballot.cast_at = _insert(ballot, agenda.meeting_id, at, seq)
+        _insert(ballot, agenda.meeting_id, opening, at, seq)
     return ballot
 
 
@@ -122,16 +130,18 @@ def _judge(
     )
 
 
-def _insert(ballot: Ballot, meeting_id: int, at: datetime | None, seq: int | None) -> datetime:
-    """Put the ballot in the books and return its time, or raise why it did not get in."""
-    values: dict[str, str | int | datetime | None] = {
+def _insert(
+    ballot: Ballot, meeting_id: int, opening: bytes, at: datetime | None, seq: int | None
+) -> None:
+    """Put the ballot in the books and note what they say, or raise why it did not get in."""
+    values: dict[str, str | int | bytes | datetime | None] = {
         "id": ballot.pk,
         "holder": ballot.holder_id,
         "share_class": ballot.share_class,
         "shares": ballot.shares,
         "choices": json.dumps(ballot.choices),
         "level": ballot.level,
-        "code": ballot.code,
+        "opening": opening,
         "meeting": meeting_id,
         "at": at,
         "seq": seq,
@@ -145,8 +155,7 @@ def _insert(ballot: Ballot, meeting_id: int, at: datetime | None, seq: int | Non
             raise AlreadyCast(first)
         _ask_the_clock(meeting_id, at)
         raise NotTaken
-    cast_at: datetime = row[0]
-    return cast_at
+    ballot.cast_at, ballot.seq, ballot.commitment = row
 
 
 def _ask_the_clock(meeting_id: int, at: datetime | None) -> None:

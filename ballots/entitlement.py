@@ -17,7 +17,10 @@ from meetings.models import Holder
 from voting_portal.common import ids
 
 HOLDER = ("id", "kind", "name_masked", "phone_masked", "shares", "link_generation", "phone_index")
-BALLOT = ("id", "holder_id", "share_class", "shares", "choices", "level", "code", "cast_at", "seq")
+BALLOT = (
+    *("id", "holder_id", "share_class", "shares", "choices", "level", "commitment", "cast_at"),
+    "seq",
+)
 READ = f"""
 SELECT {", ".join(f"holder.{name}" for name in HOLDER)},
        ARRAY(

@@ -7,9 +7,29 @@ from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.utils.translation import gettext_lazy as _
 
+from ballots.log.commitment import code_of
+from ballots.log.models import Checkpoint, Cosignature, LogLeaf, MeetingLog, QueuedEntry
 from meetings.models import Holder, Meeting
 from voting_portal.common import ids
 from voting_portal.common.constraints import one_of
+
+__all__ = [
+    "Ballot",
+    "BallotQuerySet",
+    "Channel",
+    "Checkpoint",
+    "Cosignature",
+    "LogLeaf",
+    "MeetingLog",
+    "Opinion",
+    "OtherVote",
+    "OtherVoteQuerySet",
+    "QueuedEntry",
+    "Tally",
+    "TallyQuerySet",
+    "TallyRequest",
+    "VoteImport",
+]
 
 
 class Opinion(models.TextChoices):
@@ -42,7 +62,7 @@ class Ballot(models.Model):
     shares = models.BigIntegerField(_("股数"))
     choices = models.JSONField()
     level = models.PositiveSmallIntegerField(_("核验等级"))  # identity/voters.py
-    code = models.CharField(_("确认码"), max_length=16)
+    commitment = models.BinaryField(max_length=32)  # to the ballot's record; log/records.py
     cast_at = models.DateTimeField(_("投票时间"))  # the database's clock
     seq = models.BigIntegerField(
         _("受理序号"), db_default=Func(Value("ballots_accept_seq"), function="nextval")
@@ -57,6 +77,11 @@ class Ballot(models.Model):
 
     def __str__(self) -> str:
         return f"ballot {self.code}"
+
+    @property
+    def code(self) -> str:
+        """The confirmation code (确认码), 16 characters."""
+        return code_of(bytes(self.commitment))
 
 
 class Channel(models.TextChoices):

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 # A ballot without a rule, a lock or a question: what the cast cannot do without.
 BARE_BALLOT = """
-INSERT INTO ballots_ballot (id, holder_id, share_class, shares, choices, level, code, cast_at)
-VALUES (%s, %s, 0, 100, %s, 1, '0000000000000000', clock_timestamp())
+INSERT INTO ballots_ballot (id, holder_id, share_class, shares, choices, level, commitment,
+    cast_at)
+VALUES (%s, %s, 0, 100, %s, 1, decode(repeat('00', 32), 'hex'), clock_timestamp())
 """
 
 

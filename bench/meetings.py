@@ -27,9 +27,9 @@ FROM generate_series(1, %(rows)s) number
 
 BALLOTS = """
 INSERT INTO ballots_ballot
-    (id, holder_id, share_class, shares, choices, level, code, cast_at)
+    (id, holder_id, share_class, shares, choices, level, commitment, cast_at)
 SELECT holder.id << 3, holder.id, 0, holder.shares[1], paper.choices, 1,
-       upper(left(md5(holder.id::text), 16)), now()
+       sha256(holder.id::text::bytea), now()
 FROM meetings_holder holder,
      (SELECT variant, jsonb_object_agg(
              motion || '.00',

@@ -76,7 +76,7 @@ def _row_of_the_page(scale: Scale) -> Row:
     with gunicorn() as port:
         rates = [_push(port, requests, scale.seconds) for requests in (casts, bare)]
     ballots = Ballot.objects.of_meeting(meeting.pk)
-    assert ballots.exclude(code="0" * 16).count() == round(rates[0] * scale.seconds)
+    assert ballots.exclude(commitment=bytes(32)).count() == round(rates[0] * scale.seconds)
     note = (
         f"{MOTIONS} motions, until the redirect to the confirmation; floor: a view with the INSERT"
     )

@@ -6,14 +6,17 @@ meeting's revision stays the same.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from django.db.models import Prefetch
 
+from meetings import agenda_text
 from meetings.models import POLICIES, Candidate, Document, Meeting, Motion, ShareClass
 
 
@@ -28,6 +31,7 @@ class DocumentPaper:
     id: int
     title: str
     size: int  # bytes
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,11 @@ class Agenda:
             if not motion.is_heading and share_class.code in motion.share_classes
         )
 
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of the agenda as agenda_text.py writes it: what a ballot was cast on."""
+        return hashlib.sha256(agenda_text.written(self)).digest()
+
 
 def read_agenda(meeting_id: int) -> Agenda:
     """The agenda as it stands in the database, in five queries whatever its length."""
@@ -145,7 +154,7 @@ def read_agenda(meeting_id: int) -> Agenda:
     all_codes = frozenset(c.code for c in classes)
     papers: dict[int | None, list[DocumentPaper]] = {}
     for document in meeting.documents.all():
-        paper = DocumentPaper(document.pk, document.title, document.size)
+        paper = DocumentPaper(document.pk, document.title, document.size, document.sha256)
         papers.setdefault(document.motion_id, []).append(paper)
     return Agenda(
         meeting_id=meeting.pk,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import django_stubs_ext
 import psycopg.conninfo
@@ -32,6 +33,8 @@ SEALING_ALGORITHM = env.optional("SEALING_ALGORITHM", "AES-256-GCM")
 # The port of a checkout's own server; its gateway simulator takes the next one.
 PORT = env.number("PORT", 8000)
 PUBLIC_URL = env.required("PUBLIC_URL", development=f"http://127.0.0.1:{PORT}").rstrip("/")
+# Begins the name of every ballot log, so it must not change while a meeting runs.
+LOG_NAME = env.optional("LOG_NAME", urlsplit(PUBLIC_URL).hostname or "")
 ALLOWED_HOSTS = env.words(
     "ALLOWED_HOSTS", "" if IS_PRODUCTION else "127.0.0.1,localhost,testserver"
 )

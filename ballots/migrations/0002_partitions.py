@@ -13,12 +13,12 @@ CREATE TABLE ballots_ballot (
     shares bigint NOT NULL CONSTRAINT ballot_has_shares CHECK (shares > 0),
     choices jsonb NOT NULL,
     level smallint NOT NULL,
-    code varchar(16) NOT NULL CONSTRAINT ballot_code_length CHECK (length(code) = 16),
+    commitment bytea NOT NULL
+        CONSTRAINT ballot_commitment_length CHECK (length(commitment) = 32),
     cast_at timestamp with time zone NOT NULL,
     seq bigint NOT NULL DEFAULT nextval('ballots_accept_seq'),
     CONSTRAINT ballot_id_is_holder_and_class CHECK (id = holder_id * 8 + share_class)
 ) PARTITION BY RANGE (id);
-CREATE INDEX ballot_code ON ballots_ballot (code);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ballots_ballot
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 """
@@ -54,6 +54,30 @@ CREATE TRIGGER never_changed BEFORE UPDATE OR DELETE ON ballots_tally
     FOR EACH ROW WHEN (OLD.content <> '{}') EXECUTE FUNCTION refuse_change();
 """
 
+# Rows live for a second, thousands at a time: vacuum by their number, not by their share.
+LOG = """
+ALTER TABLE ballots_queuedentry SET
+    (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
+CREATE TABLE ballots_logleaf (
+    id bigint NOT NULL PRIMARY KEY,
+    kind smallint NOT NULL CONSTRAINT leaf_kind_known CHECK (kind BETWEEN 1 AND 5),
+    subject bigint NOT NULL,
+    commitment bytea NOT NULL CONSTRAINT leaf_commitment_length CHECK (length(commitment) = 32),
+    roots bytea CONSTRAINT leaf_roots_length CHECK (length(roots) % 32 = 0)
+) PARTITION BY RANGE (id);
+CREATE INDEX leaf_commitment ON ballots_logleaf (commitment);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ballots_logleaf
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TABLE ballots_checkpoint (
+    id bigint NOT NULL PRIMARY KEY,
+    root bytea NOT NULL CONSTRAINT checkpoint_root_length CHECK (length(root) = 32),
+    signature bytea NOT NULL CONSTRAINT checkpoint_signature_length CHECK (length(signature) = 64),
+    made_at timestamp with time zone NOT NULL DEFAULT clock_timestamp()
+) PARTITION BY RANGE (id);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ballots_checkpoint
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("ballots", "0001_initial"), ("meetings", "0002_partitions")]
@@ -63,4 +87,5 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             OTHER_VOTE, "DROP AGGREGATE jsonb_merge(jsonb); DROP TABLE ballots_othervote"
         ),
+        migrations.RunSQL(LOG, "DROP TABLE ballots_logleaf; DROP TABLE ballots_checkpoint"),
     ]

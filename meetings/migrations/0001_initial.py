@@ -77,6 +77,17 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='LogKey',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('number', models.PositiveSmallIntegerField(unique=True)),
+                ('name', models.CharField(max_length=100)),
+                ('public', models.BinaryField(max_length=32)),
+                ('wrapped', models.BinaryField()),
+                ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+            ],
+        ),
+        migrations.CreateModel(
             name='Meeting',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -227,7 +238,7 @@ class Migration(migrations.Migration):
             name='MeetingKey',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('purpose', models.CharField(choices=[('RECORDS', '个人信息'), ('INDEX', '盲索引'), ('LINKS', '投票链接'), ('CHALLENGES', '身份核验')], max_length=10)),
+                ('purpose', models.CharField(choices=[('RECORDS', '个人信息'), ('INDEX', '盲索引'), ('LINKS', '投票链接'), ('CHALLENGES', '身份核验'), ('LOG', '选票日志')], max_length=10)),
                 ('wrapped', models.BinaryField()),
                 ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='meetings.meeting')),
@@ -505,7 +516,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='meetingkey',
-            constraint=models.CheckConstraint(condition=models.Q(('purpose__in', ['RECORDS', 'INDEX', 'LINKS', 'CHALLENGES'])), name='meeting_key_purpose_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('purpose__in', ['RECORDS', 'INDEX', 'LINKS', 'CHALLENGES', 'LOG'])), name='meeting_key_purpose_known'),
         ),
         migrations.AddConstraint(
             model_name='meetingkey',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meetings.models.agenda import Candidate, Document, Motion
 from meetings.models.journal import JournalEntry
-from meetings.models.keys import MeetingKey
+from meetings.models.keys import LogKey, MeetingKey
 from meetings.models.lists import (
     ConcertParty,
     Contact,
@@ -46,6 +46,7 @@ __all__ = [
     "KindDecision",
     "ListImport",
     "ListedHolder",
+    "LogKey",
     "Meeting",
     "MeetingKey",
     "Motion",

@@ -21,6 +21,7 @@ class MeetingKey(models.Model):
         INDEX = "INDEX", _("盲索引")
         LINKS = "LINKS", _("投票链接")
         CHALLENGES = "CHALLENGES", _("身份核验")
+        LOG = "LOG", _("选票日志")
 
     meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="+")
     purpose = models.CharField(max_length=10, choices=Purpose)
@@ -29,9 +30,24 @@ class MeetingKey(models.Model):
 
     class Meta:
         constraints = [
-            one_of("purpose", "RECORDS INDEX LINKS CHALLENGES", name="meeting_key_purpose_known"),
+            one_of(
+                "purpose", "RECORDS INDEX LINKS CHALLENGES LOG", name="meeting_key_purpose_known"
+            ),
             models.UniqueConstraint(fields=["meeting", "purpose"], name="meeting_key_once"),
         ]
 
     def __str__(self) -> str:
         return f"{self.purpose} of meeting {self.meeting_id}"
+
+
+class LogKey(models.Model):
+    """The key that signs ballot logs (日志签名密钥): an Ed25519 seed, wrapped; see keys.py."""
+
+    number = models.PositiveSmallIntegerField(unique=True)
+    name = models.CharField(max_length=100)  # settings.LOG_NAME when it was made
+    public = models.BinaryField(max_length=32)
+    wrapped = models.BinaryField()
+    made_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"log key {self.number} of {self.name}"

@@ -73,7 +73,7 @@ def test_a_reminder_alone_passes_over_who_has_voted(running, simulator, kind):
         shares=100,
         choices={},
         level=1,
-        code="0" * 16,
+        commitment=bytes(32),
         cast_at=timezone.now(),
     )
 

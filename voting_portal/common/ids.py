@@ -5,6 +5,7 @@ A holder is number `index` (from 1) of one meeting's register, and the row's id 
     holder   = meeting * 2^28 + index            up to 268 million holders a meeting
     ballot   = holder * 2^3  + share class       the first vote counts: it is the primary key
     delivery = holder * 2^13 + campaign * 2^3 + step   one message a holder, campaign and step
+    leaf     = meeting * 2^33 + place in the ballot log, from 0
 
 A meeting's rows are therefore one contiguous range of ids, which is one partition; PostgreSQL
 finds the partition from the id alone, and the end of a meeting's data is one DROP TABLE. A meeting
@@ -18,6 +19,7 @@ INDEX_BITS = 28
 CLASS_BITS = 3
 CAMPAIGN_BITS = 10
 STEP_BITS = 3
+LEAF_BITS = 33
 DELIVERY_BITS = CAMPAIGN_BITS + STEP_BITS
 
 MAX_MEETING = (1 << MEETING_BITS) - 1
@@ -53,6 +55,22 @@ def delivery_id(holder: int, campaign: int, step: int) -> int:
     if not 0 <= campaign < 2**CAMPAIGN_BITS or not 0 <= step < 2**STEP_BITS:
         raise ValueError(f"no campaign {campaign} or step {step}")
     return holder << DELIVERY_BITS | campaign << STEP_BITS | step
+
+
+def leaf_id(meeting: int, place: int) -> int:
+    """The id of a leaf of a meeting's ballot log (its place from 0)."""
+    if not 0 < meeting <= MAX_MEETING or not 0 <= place < 2**LEAF_BITS:
+        raise ValueError(f"no leaf {place} in meeting {meeting}")
+    return meeting << LEAF_BITS | place
+
+
+def place_of_leaf(leaf: int) -> int:
+    return leaf & ((1 << LEAF_BITS) - 1)
+
+
+def leaf_range(meeting: int) -> tuple[int, int]:
+    """First id and the id after the last of the leaves of a meeting's log."""
+    return meeting << LEAF_BITS, (meeting + 1) << LEAF_BITS
 
 
 def holder_of_delivery(delivery: int) -> int:

@@ -18,6 +18,8 @@ RANGES = {
     "meetings_holding": ids.holder_range,
     "ballots_ballot": ids.ballot_range,
     "ballots_othervote": ids.holder_range,
+    "ballots_logleaf": ids.leaf_range,
+    "ballots_checkpoint": ids.leaf_range,
     "notifications_delivery": ids.delivery_range,
 }
 

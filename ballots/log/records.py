@@ -148,6 +148,6 @@ def _place(number: str) -> tuple[int, ...]:
     return _PLACES.get(number) or tuple(map(int, number.split(".")))
 
 
-def _text(kind: str, **lines: str | int) -> bytes:
+def _text(kind: str, /, **lines: str | int) -> bytes:
     body = "".join(f"{name} {value}\n" for name, value in lines.items())
     return f"ballot-log/v1 {kind}\n{body}".encode()

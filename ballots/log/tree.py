@@ -6,6 +6,7 @@ largest first, one for each bit of its size. Appending needs nothing else, whate
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
@@ -19,6 +20,11 @@ def leaf_hash(entry: bytes) -> bytes:
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def as_base64(hashed: bytes) -> str:
+    """A hash as notes and proofs write it."""
+    return base64.b64encode(hashed).decode()
 
 
 class Tree:

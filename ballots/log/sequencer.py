@@ -1,0 +1,137 @@
+"""The sequencer: moves what waits in the queue into the logs, a batch in one transaction.
+
+Whoever casts only adds a row to the queue; this one process gives the leaves their places. What a
+transaction takes from the queue, appends and signs is there together or not at all, so it may be
+killed at any moment. The close is logged once no ballot can come any more: the seal has waited for
+all that were under way, and their rows are in the queue before it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+
+from django.db import connection, transaction
+
+from ballots.log import records
+from ballots.log.commitment import Kind, commit, salt_of
+from ballots.log.growing import Growth
+from ballots.log.models import MeetingLog, QueuedEntry
+from meetings.keys import log_signer
+from meetings.models import Meeting
+from voting_portal.common import locks
+
+log = logging.getLogger(__name__)
+
+BATCH = 5_000
+PROMISED_SECONDS = 60  # how soon a confirmation says that its ballot is in the log
+
+TAKE = """
+DELETE FROM ballots_queuedentry WHERE id IN (
+    SELECT entry.id FROM ballots_queuedentry entry
+    JOIN ballots_meetinglog log ON log.meeting_id = entry.meeting_id
+    ORDER BY entry.id LIMIT %s)
+RETURNING id, meeting_id, kind, subject, commitment
+"""
+SEALED = """
+SELECT log.meeting_id FROM ballots_meetinglog log
+JOIN meetings_meeting meeting ON meeting.id = log.meeting_id
+WHERE log.closed_size IS NULL AND meeting.polls_sealed_at IS NOT NULL
+  AND NOT EXISTS (SELECT FROM ballots_queuedentry entry
+                  WHERE entry.meeting_id = log.meeting_id AND entry.kind = %s)
+"""
+
+Entry = tuple[Kind, int, bytes]  # kind, subject, commitment
+
+
+@transaction.atomic
+def sequence(*, limit: int = BATCH) -> int:
+    """Log at most `limit` waiting entries of all meetings, and the closes that are due.
+
+    Returns how many entries were taken; none while another process sequences.
+    """
+    if not locks.try_to_hold(locks.SEQUENCER, 0):
+        return 0
+    entries = _take(limit)
+    # Asked after the batch was taken: a seal that is seen here has every ballot in the queue.
+    sealed = _sealed()
+    signer = log_signer()
+    logs = MeetingLog.objects.filter(pk__in={*entries, *sealed}).defer("agenda").order_by("pk")
+    for started in logs:
+        growth = Growth(started, signer)
+        _extend(growth, entries.get(started.pk, ()), is_over=started.pk in sealed)
+        if growth.leaves:
+            growth.write()
+    return sum(map(len, entries.values()))
+
+
+def seconds_behind() -> float:
+    """How long the oldest entry has been waiting; 0 when none does."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT extract(epoch FROM clock_timestamp() - queued_at)::float8"
+            " FROM ballots_queuedentry ORDER BY id LIMIT 1"
+        )
+        row = cursor.fetchone()
+    return max(0.0, row[0]) if row else 0.0
+
+
+def warn_when_behind() -> None:
+    """Alarm when a promise to a holder is broken; how many wait is not said."""
+    behind = seconds_behind()
+    if behind > PROMISED_SECONDS:
+        log.error("ballot log is behind: an entry has been waiting for %d seconds", behind)
+
+
+def queue(meeting_id: int, entries: Iterable[Entry]) -> None:
+    """Promise entries to a meeting's log, in the caller's transaction."""
+    QueuedEntry.objects.bulk_create(
+        QueuedEntry(meeting_id=meeting_id, kind=kind, subject=subject, commitment=commitment)
+        for kind, subject, commitment in entries
+    )
+
+
+def close_opening(started: MeetingLog) -> tuple[bytes, bytes]:
+    """Salt and record of the close of a sealed meeting."""
+    meeting = Meeting.objects.get(pk=started.meeting_id)
+    assert meeting.polls_sealed_at is not None
+    record = records.close(
+        started.origin,
+        polls=(meeting.polls_open_at, meeting.polls_close_at),
+        sealed_at=meeting.polls_sealed_at,
+        ballots=started.ballots,
+    )
+    return salt_of(started.meeting_id, Kind.CLOSE, started.meeting_id), record
+
+
+def _take(limit: int) -> dict[int, list[Entry]]:
+    """Take entries out of the queue, the oldest first, by meeting."""
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE, [limit])
+        rows = sorted(cursor.fetchall())
+    taken: dict[int, list[Entry]] = defaultdict(list)
+    for _id, meeting_id, kind, subject, commitment in rows:
+        taken[meeting_id].append((Kind(kind), subject, bytes(commitment)))
+    return taken
+
+
+def _sealed() -> set[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(SEALED, [Kind.BALLOT])
+        return {meeting_id for (meeting_id,) in cursor.fetchall()}
+
+
+def _extend(growth: Growth, entries: Iterable[Entry], *, is_over: bool) -> None:
+    later = []
+    for kind, subject, commitment in entries:
+        if kind == Kind.BALLOT:
+            growth.add(kind, subject, commitment)
+        else:
+            later.append((kind, subject, commitment))
+    if is_over:
+        growth.close(commit(*close_opening(growth.log)))
+    for kind, subject, commitment in later:
+        growth.add(kind, subject, commitment)
+    if growth.leaves:
+        growth.sign()

@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
 from ballots.flags import Judgement, Standing, judge_vote
+from ballots.log.others import log_votes
 from ballots.models import Channel, OtherVote, TallyRequest, VoteImport
 from ballots.vote_faults import Fault, Faults
 from ballots.vote_files import FileVote, VoteFile
@@ -133,6 +134,7 @@ def import_votes(
         imported_at=now,
     )
     _judge_and_store(vote_import, agenda)
+    log_votes(vote_import, agenda)
     TallyRequest.objects.filter(meeting=meeting).delete()
     journal.record(
         meeting,

@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.models.signals import post_migrate  # noqa: TID251 - only a flush needs it
 
-from meetings import live
+from meetings import keys, live
 from meetings.register import profiles
 from voting_portal import embedded
 from voting_portal.common import partitions
@@ -32,10 +32,12 @@ def _fresh_process() -> Iterator[None]:
     """A test starts like a fresh process: no meeting known, no limit used up."""
     live.forget()
     profiles.forget()
+    keys.forget()
     cache.clear()
     yield
     live.forget()
     profiles.forget()
+    keys.forget()
 
 
 def _ship_profiles(**_signal: object) -> None:

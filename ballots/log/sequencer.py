@@ -11,13 +11,14 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import islice
 
 from django.db import connection, transaction
 
 from ballots.log import records
 from ballots.log.commitment import Kind, commit, salt_of
 from ballots.log.growing import Growth
-from ballots.log.models import MeetingLog, QueuedEntry
+from ballots.log.models import MeetingLog
 from meetings.keys import log_signer
 from meetings.models import Meeting
 from voting_portal.common import locks
@@ -34,6 +35,7 @@ DELETE FROM ballots_queuedentry WHERE id IN (
     ORDER BY entry.id LIMIT %s)
 RETURNING id, meeting_id, kind, subject, commitment
 """
+QUEUE = "COPY ballots_queuedentry (meeting_id, kind, subject, commitment) FROM STDIN"
 SEALED = """
 SELECT log.meeting_id FROM ballots_meetinglog log
 JOIN meetings_meeting meeting ON meeting.id = log.meeting_id
@@ -86,10 +88,12 @@ def warn_when_behind() -> None:
 
 def queue(meeting_id: int, entries: Iterable[Entry]) -> None:
     """Promise entries to a meeting's log, in the caller's transaction."""
-    QueuedEntry.objects.bulk_create(
-        QueuedEntry(meeting_id=meeting_id, kind=kind, subject=subject, commitment=commitment)
-        for kind, subject, commitment in entries
-    )
+    waiting = iter(entries)
+    # A batch is made before it is copied: the entries may come from a cursor of this connection.
+    while batch := list(islice(waiting, BATCH)):
+        with connection.cursor() as cursor, cursor.copy(QUEUE) as copy:
+            for kind, subject, commitment in batch:
+                copy.write_row((meeting_id, kind.value, subject, commitment))
 
 
 def close_opening(started: MeetingLog) -> tuple[bytes, bytes]:

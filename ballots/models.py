@@ -213,6 +213,7 @@ class Tally(models.Model):
     version = models.PositiveSmallIntegerField(_("版本"), default=1)
     reason = models.CharField(_("更正原因"), max_length=300, blank=True)
     content = models.JSONField()  # the document of results.py
+    lists = models.BinaryField(default=bytes)  # lists.json that it was counted by; log/tallies.py
     asked_by = models.CharField(_("申请人"), max_length=60)
     counted_by = models.CharField(_("监票人"), max_length=60)
     counted_at = models.DateTimeField(_("计票时间"))

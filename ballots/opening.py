@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from ballots.effective import NotClosed
-from ballots.log.tallies import log_tally
+from ballots.log.tallies import lists_document, log_tally
 from ballots.models import Tally, TallyRequest, VoteImport
 from ballots.results import result_of
 from ballots.tally import count_votes
@@ -118,7 +118,8 @@ def open_tally(meeting_id: int, *, by: str, now: datetime) -> Tally:
             raise
         raise SamePerson from None
     tally.content = recount(meeting_id, list_limit=LISTED)
-    tally.save(update_fields=["content"])
+    tally.lists = lists_document(meeting_id)
+    tally.save(update_fields=["content", "lists"])
     log_tally(tally)
     return tally
 

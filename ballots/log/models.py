@@ -9,7 +9,6 @@ from django.utils.translation import gettext_lazy as _
 from meetings.models import Meeting
 from voting_portal.common import ids
 
-
 # The database's clock at that moment, not at the transaction's beginning.
 CLOCK = Func(function="clock_timestamp")
 

@@ -73,4 +73,4 @@ class _Roots:
         ends = [first + unit * number - 1 for number in range(1, TILE + 1)]
         kept = leaves.filter(id__in=ends).values_list("roots", flat=True)
         at = (level - 1) * tree.HASH_BYTES
-        return [bytes(roots)[at : at + tree.HASH_BYTES] for roots in kept]
+        return [bytes(roots or b"")[at : at + tree.HASH_BYTES] for roots in kept]

@@ -11,7 +11,7 @@ OPINION_LETTERS = {"FOR": "F", "AGAINST": "A", "ABSTAIN": "X"}
 # The order of opinions in a split, then numbers as numbers.
 _PLACES = {letter: (place,) for place, letter in enumerate("FAX")}
 # As PostgreSQL writes the same time: the casting statement ends a ballot's record by itself.
-SQL_TIME = "YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\""
+SQL_TIME = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 
 
 def start(origin: str, *, agenda: bytes, holders: int, register_root: bytes) -> bytes:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from ballots.log import records, sequencer
@@ -14,23 +16,23 @@ from ballots.log.ballots import origin_of
 from ballots.log.commitment import Kind, commit, pseudonym, salt_of
 from ballots.models import Tally
 from meetings.agenda_text import canonical
-from meetings.models import ConcertParty, Insider, Recusal
+from meetings.models import ConcertParty, Insider, ListedHolder, Recusal
+from voting_portal.common import ids
 
 
 def log_tally(tally: Tally) -> None:
     """Promise the opening of a tally to the log, in its own transaction."""
-    lists = lists_document(tally.meeting_id)
-    opening = commit(*salt_and_record(tally, lists=lists, totals=totals_document(tally)))
+    opening = commit(*salt_and_record(tally))
     sequencer.queue(tally.meeting_id, [(Kind.TALLY, tally.pk, opening)])
 
 
-def salt_and_record(tally: Tally, *, lists: bytes, totals: bytes) -> tuple[bytes, bytes]:
-    """What opens the commitment of a tally that was counted by these lists with these totals."""
+def salt_and_record(tally: Tally) -> tuple[bytes, bytes]:
+    """What opens the commitment of the opening of a tally."""
     record = records.tally(
         origin_of(tally.meeting_id),
         version=tally.version,
-        lists=hashlib.sha256(lists).digest(),
-        totals=hashlib.sha256(totals).digest(),
+        lists=hashlib.sha256(tally.lists).digest(),
+        totals=hashlib.sha256(totals_document(tally)).digest(),
         asked_by=tally.asked_by,
         opened_by=tally.counted_by,
         at=tally.counted_at,
@@ -40,23 +42,20 @@ def salt_and_record(tally: Tally, *, lists: bytes, totals: bytes) -> tuple[bytes
 
 def lists_document(meeting_id: int) -> bytes:
     """lists.json: who must not vote, who is an insider, who acts in concert."""
-    recusals: dict[str, set[str]] = {}
-    concert: dict[str, set[str]] = {}
-    found = Recusal.objects.filter(motion__meeting=meeting_id, holder_id__isnull=False)
-    for recusal in found.select_related("motion"):
-        _add(recusals, recusal.motion.number, recusal.holder_id, meeting_id)
-    parties = ConcertParty.objects.filter(meeting=meeting_id, holder_id__isnull=False)
-    for group, holder in parties.values_list("group", "holder_id"):
-        _add(concert, str(group), holder, meeting_id)
-    insiders = Insider.objects.filter(meeting=meeting_id, holder_id__isnull=False)
+    recusals = Recusal.objects.filter(motion__meeting=meeting_id).select_related("motion")
+    insiders = Insider.objects.filter(meeting=meeting_id)
+    parties = ConcertParty.objects.filter(meeting=meeting_id)
+    by_motion, by_group = defaultdict(list), defaultdict(list)
+    for recusal in recusals:
+        by_motion[recusal.motion.number].append(recusal)
+    for party in parties:
+        by_group[str(party.group)].append(party)
     return canonical(
         {
             "format": "ballot-log/v1 lists",
-            "recusals": {number: sorted(voters) for number, voters in recusals.items()},
-            "insiders": sorted(
-                {pseudonym(i.holder_id, meeting_id) for i in insiders if i.holder_id}
-            ),
-            "concert_parties": {group: sorted(voters) for group, voters in concert.items()},
+            "recusals": {number: _voters(listed) for number, listed in by_motion.items()},
+            "insiders": _voters(insiders),
+            "concert_parties": {group: _voters(listed) for group, listed in by_group.items()},
         }
     )
 
@@ -79,8 +78,7 @@ def _excluded(listed: dict[str, Any], meeting_id: int) -> dict[str, Any]:
     return {"voter": voter, "reason": listed["reason"], "votes": listed["votes"]}
 
 
-def _add(
-    groups: dict[str, set[str]], name: str, holder_id: int | None, meeting_id: int
-) -> None:
-    if holder_id:
-        groups.setdefault(name, set()).add(pseudonym(holder_id, meeting_id))
+def _voters(listed: Iterable[ListedHolder]) -> list[str]:
+    """Whom a list names, once each; accounts that are not on the register are left out."""
+    holders = {holder.holder_id for holder in listed if holder.holder_id}
+    return sorted(pseudonym(holder, ids.meeting_of(holder)) for holder in holders)

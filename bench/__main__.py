@@ -17,6 +17,7 @@ ROWS = (
     "open_page",
     "vote",
     "plan",
+    "log",
     "send",
     "dialects",
     "links",

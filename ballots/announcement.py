@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from ballots.announcement_appendix import appendix
 from ballots.announcement_form import Cell, Section, Table
 from ballots.announcement_tables import announcement_sections
+from ballots.log.printed import log_table
 from meetings.agenda import Agenda
 from voting_portal.common.formulas import defused
 
@@ -23,8 +24,10 @@ UNFIT_FOR_SHEETS = str.maketrans("[]:*?/\\", "       ")
 
 
 def sections(agenda: Agenda, content: dict[str, Any]) -> list[Section]:
-    """The announcement's sections, then how was counted and what was not; empty ones left out."""
-    annex = tuple(table for table in appendix(content) if table.rows)
+    """The announcement's sections, then how was counted, what was not, and the root of the ballot
+    log; empty ones left out."""
+    tables = (*appendix(content), log_table(agenda.meeting_id))
+    annex = tuple(table for table in tables if table.rows)
     return [*announcement_sections(agenda, content), Section(_("计票附表"), annex)]
 
 

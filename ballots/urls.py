@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import path
 
 from ballots import landing, public, views
+from ballots.log import public as log_public
+from ballots.log import views as log_views
 
 app_name = "ballots"
 urlpatterns = [
@@ -15,6 +17,11 @@ urlpatterns = [
     path("m/<int:meeting>/review", views.review, name="review"),
     path("m/<int:meeting>/cast", views.cast, name="cast"),
     path("m/<int:meeting>/confirmation", views.confirmation, name="confirmation"),
+    path("m/<int:meeting>/promise", log_views.promise, name="promise"),
+    path("m/<int:meeting>/promise.txt", log_views.promise_file, name="promise-file"),
+    path("m/<int:meeting>/proof", log_views.proof_file, name="proof"),
+    path("m/<int:meeting>/log", log_public.log_page, name="log"),
+    path("m/<int:meeting>/log/checkpoint", log_public.checkpoint, name="log-checkpoint"),
     path("m/<int:meeting>/documents/<int:number>", public.document, name="document"),
     path("help", public.help_page, name="help"),
     path("privacy", public.privacy, name="privacy"),

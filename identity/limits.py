@@ -34,6 +34,7 @@ class Limit:
 
 
 INVALID_LINKS = Limit("invalid-link", 60, 60, is_shared=False, is_open_without_redis=True)
+LOG_FAILURES = Limit("log-failure", 30, 60, is_shared=False, is_open_without_redis=True)
 CODE_FAILURES = Limit("code-failure", 30, 3600, is_shared=True, is_open_without_redis=True)
 # 22 bits prove a vote code, where 88 prove a link: far fewer guesses, counted for all processes.
 VOTE_CODE_FAILURES = Limit("vote-code", 10, 900, is_shared=True, is_open_without_redis=True)

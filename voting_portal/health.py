@@ -13,6 +13,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
+from ballots.log import sequencer
+
 
 @login_not_required
 @never_cache
@@ -28,10 +30,10 @@ def live(_request: HttpRequest) -> HttpResponse:
 def ready(_request: HttpRequest) -> HttpResponse:
     """503 until the database answers within a second and has this version's tables.
 
-    Redis is reported and decides nothing: without it voting goes on.
+    Redis and the ballot log are reported and decide nothing: without them voting goes on.
     """
     database, redis = _database(), _redis()
-    report = {"database": database, "redis": redis}
+    report = {"database": database, "redis": redis, "log": _log(database)}
     return JsonResponse(report, status=200 if database == "ok" else 503)
 
 
@@ -54,6 +56,16 @@ def _redis() -> str:
     except RedisError:
         return "no answer"
     return "ok"
+
+
+def _log(database: str) -> str:
+    """Whether every promise to a holder is kept: `behind` when one is older than it says."""
+    if database != "ok":
+        return "unknown"
+    try:
+        return "ok" if sequencer.seconds_behind() <= sequencer.PROMISED_SECONDS else "behind"
+    except Error:
+        return "unknown"
 
 
 @functools.cache

@@ -6,6 +6,7 @@ stand in the checkpoint that is published before the polls open.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator
 
@@ -82,6 +83,12 @@ def start_opening(started: MeetingLog, agenda: bytes) -> tuple[bytes, bytes]:
         register_root=bytes(started.register_root),
     )
     return salt_of(started.meeting_id, Kind.START, started.meeting_id), record
+
+
+def start_text(started: MeetingLog) -> str:
+    """The first leaf as it opens: its salt as hex, a line feed, its record."""
+    salt, record = start_opening(started, hashlib.sha256(started.agenda).digest())
+    return f"{salt.hex()}\n{record.decode()}"
 
 
 def register_openings(agenda: Agenda) -> Iterator[tuple[bytes, bytes]]:

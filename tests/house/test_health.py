@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from django.conf import settings
 from django.core.checks import run_checks
 from django.db import OperationalError, connection
 from django.test import override_settings
+from django.utils import timezone
 
+from ballots.models import QueuedEntry
 from voting_portal import health
 
 
@@ -28,8 +31,20 @@ def test_ready_means_that_the_database_answers_and_is_migrated(client, db):
     answer = client.get("/ready")
 
     assert answer.status_code == 200
-    assert answer.json() == {"database": "ok", "redis": "ok"}
+    assert answer.json() == {"database": "ok", "redis": "ok", "log": "ok"}
     assert "no-store" in answer["Cache-Control"]
+
+
+def test_a_broken_promise_of_the_ballot_log_is_reported_and_takes_no_server_away(client, db):
+    late = timezone.now() - timedelta(seconds=61)
+    QueuedEntry.objects.create(
+        meeting_id=1, kind=2, subject=1, commitment=bytes(32), queued_at=late
+    )
+
+    answer = client.get("/ready")
+
+    assert answer.status_code == 200
+    assert answer.json()["log"] == "behind"
 
 
 def test_a_version_whose_tables_are_not_there_yet_is_not_ready(client, db):
@@ -71,7 +86,7 @@ def test_without_redis_a_server_stays_ready_since_voting_goes_on(client, db):
         answer = client.get("/ready")
 
     assert answer.status_code == 200
-    assert answer.json() == {"database": "ok", "redis": "no answer"}
+    assert answer.json() == {"database": "ok", "redis": "no answer", "log": "ok"}
 
 
 @pytest.mark.parametrize("probe", ["/live", "/ready"])

@@ -1,4 +1,5 @@
-"""The processes of a checkout's own installation: web server, worker with timer, simulator."""
+"""The processes of a checkout's own installation: web server, worker with timer, sequencer,
+simulator."""
 
 from __future__ import annotations
 
@@ -43,6 +44,7 @@ class Processes:
                 *(f"--schedule={schedule}-{web.port}", "--queues=sending,periodic,registers"),
                 *("--concurrency=2", "--loglevel=WARNING", "--without-gossip", "--without-mingle"),
             )
+            self._start("sequencer", "manage.py", "run_sequencer")
             self._start(
                 "web",
                 *("-m", "gunicorn", "--config=deploy/gunicorn.conf.py"),

@@ -40,6 +40,8 @@ class Command(BaseCommand):
         # Reading a register of millions takes a while, for which other meetings' logs do not wait.
         starter = threading.Thread(target=self._repeat, args=(self._start, START_SECONDS))
         starter.start()
+        self.stdout.write("Sequencing the ballot logs.")
+        self.stdout.flush()
         self.looked_at = time.monotonic()
         self._repeat(self._sequence, PAUSE_SECONDS)
         starter.join()

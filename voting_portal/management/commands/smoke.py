@@ -81,8 +81,22 @@ class Command(BaseCommand):
         _expect("/confirmation" not in refused.url, "a vote after the close is refused")
         watch.lap("Closed; the late vote was refused")
 
+        self._check_the_log(meeting, _code(done))
+        watch.lap("The ballot log is closed and has the ballot")
+
         self._take_the_tally(meeting, people, first)
         watch.lap("Tally counted, shown to the secretary and downloaded")
+
+    def _check_the_log(self, meeting: Meeting, code: str) -> None:
+        address = f"{settings.PUBLIC_URL}/m/{meeting.pk}/log"
+        deadline = time.monotonic() + SENT_WITHIN_SECONDS
+        while "/log/checkpoint" not in (page := Browser().get(address)).text:
+            _expect(time.monotonic() < deadline, "the sequencer logs the close")
+            time.sleep(0.2)
+        browser = Browser()
+        page = browser.get(address)
+        found = browser.submit(page, page.form("/log"), code=code)
+        _expect("已在日志中" in found.text, "the public page finds the confirmation code")
 
     def _take_the_tally(self, meeting: Meeting, people: data.People, voter: Holder) -> None:
         secretary = _signed_in(people.secretary)

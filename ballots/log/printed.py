@@ -1,0 +1,24 @@
+"""The log in the announcement: what a reader compares with the public page and a bundle."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from ballots.announcement_form import Table
+from ballots.log.checkpoints import NotLogged, last_checkpoint, log_key
+
+
+def log_table(meeting_id: int) -> Table:
+    """The newest checkpoint, its root in groups; without rows before the close is logged."""
+    columns = _("项目"), _("内容")
+    try:
+        checkpoint = last_checkpoint(meeting_id)
+    except NotLogged:
+        return Table(_("选票日志"), columns, ())
+    rows = (
+        (_("日志名称"), checkpoint.text.split("\n")[0]),
+        (_("日志条数"), checkpoint.size),
+        (_("日志的根(SHA-256)"), " ".join(checkpoint.groups)),
+        (_("验证公钥"), log_key().vkey),
+    )
+    return Table(_("选票日志"), columns, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -144,6 +145,7 @@ def _said(choice: str | Mapping[str, int]) -> str:
     return ",".join(f"{key}:{counts[key]}" for key in sorted(counts, key=_place))
 
 
+@functools.lru_cache(10_000)  # of all agendas there are few numbers, and every cast sorts by them
 def _place(number: str) -> tuple[int, ...]:
     return _PLACES.get(number) or tuple(map(int, number.split(".")))
 

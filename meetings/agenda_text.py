@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,12 +16,13 @@ POLICIES = (
     "pct_policy",
     "invalid_occupies_slot",
     "exclusive_policy",
+    "onsite_vote_start",
+    "closing_price",
 )
 
 
 def written(agenda: Agenda) -> bytes:
     """All that is frozen when holders are invited, and nothing that changes later."""
-    price = agenda.closing_price
     return canonical(
         {
             "format": "ballot-log/v1 agenda",
@@ -32,11 +35,7 @@ def written(agenda: Agenda) -> bytes:
                 "record_date": agenda.record_date.isoformat(),
                 "is_rehearsal": agenda.is_rehearsal,
             },
-            "policies": {
-                **{name: getattr(agenda, name) for name in POLICIES},
-                "onsite_vote_start": agenda.onsite_vote_start.isoformat("seconds"),
-                "closing_price": None if price is None else str(price),
-            },
+            "policies": {name: _plain(getattr(agenda, name)) for name in POLICIES},
             "share_classes": [
                 {
                     "number": share_class.number,
@@ -57,6 +56,13 @@ def canonical(content: dict[str, Any]) -> bytes:
     """JSON of which there is one form only: keys sorted, no blanks, UTF-8."""
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return text.encode()
+
+
+def _plain(value: Any) -> Any:
+    """A policy's value as JSON has it: decimals and times of day as text."""
+    if isinstance(value, time):
+        return value.isoformat("seconds")
+    return str(value) if isinstance(value, Decimal) else value
 
 
 def _motion(motion: MotionPaper) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import zipfile
+from datetime import datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -16,18 +17,20 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from ballots.casting import cast_ballot
+from ballots.entitlement import read_entitlement
 from ballots.log import commitment, tree
 from ballots.log.bundle import BundleKind, write_bundle
 from ballots.log.checkpoints import AlreadyCosigned, CannotShow, NotLogged, cosign, last_checkpoint
 from ballots.models import Ballot, Channel, OtherVote
 from ballots.opening import ask_for_tally, correct_tally, open_tally
 from meetings import lifecycle
+from meetings.agenda import read_agenda
 from meetings.keys import log_signer
 from meetings.models import Holder, JournalEntry, Meeting
 from meetings.preparing import name_concert_party, name_insider, recuse
 from tests.ballots.log.test_sequencing import cast, log_everything
 from tests.ballots.test_importing import take_in
-from tests.ballots.test_results import vote
 from tests.factories import make_holder, make_meeting
 
 pytestmark = pytest.mark.django_db
@@ -43,10 +46,21 @@ def count(meeting):
 def counted():
     """Three ballots, one of them recused; a vote at a terminal that is beaten, one of a stranger;
     a tally, a correction that adds an on-site vote, and a second tally."""
-    meeting = make_meeting()
-    vote(meeting, 1_000, "FOR", "FOR", {"3.01": 2_000})
-    vote(meeting, 300, "AGAINST", "ABSTAIN")
-    vote(meeting, 50, "FOR", "AGAINST")
+    at = datetime(2024, 6, 26, 11, 0, tzinfo=lifecycle.BEIJING)
+    meeting = make_meeting(now=at)
+    for shares, choices in (
+        (1_000, {"1.00": "FOR", "2.00": "FOR", "3.00": {"3.01": 2_000}}),
+        (300, {"1.00": "AGAINST", "2.00": "ABSTAIN"}),
+        (50, {"1.00": "FOR", "2.00": "AGAINST"}),
+    ):
+        cast_ballot(
+            entitlement=read_entitlement(make_holder(meeting, shares=shares).pk, 0),
+            agenda=read_agenda(meeting.pk),
+            share_class=0,
+            choices=choices,
+            level=1,
+            at=at,
+        )
     make_holder(meeting, shares=40)
     motion = meeting.motions.get(group=2)
     words = {"by": "operator:1", "now": NOW()}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from unittest.mock import patch
 
@@ -13,13 +15,16 @@ from ballots import casting
 from ballots.casting import cast_ballot
 from ballots.entitlement import read_entitlement
 from ballots.log import sequencer
+from ballots.log.bundle import BundleKind, write_bundle
 from ballots.log.commitment import Kind
 from ballots.log.starting import start_due
 from ballots.log.tree import Tree, leaf_hash
 from ballots.models import LogLeaf
 from bench import Row, Scale
-from bench.meetings import MOTIONS, make_meeting
+from bench.meetings import MOTIONS, cast_all, make_meeting
+from meetings import lifecycle
 from meetings.agenda import read_agenda
+from meetings.management.output import peak_megabytes
 from meetings.models import Meeting
 from voting_portal.common import ids
 
@@ -46,11 +51,17 @@ ON CONFLICT (id) DO NOTHING
 RETURNING cast_at, seq, commitment
 """
 
+QUEUE_ALL = """
+INSERT INTO ballots_queuedentry (meeting_id, kind, subject, commitment)
+SELECT id >> 31, %s, id, commitment FROM ballots_ballot WHERE id >= %s AND id < %s
+"""
+
 
 def measure(scale: Scale) -> Iterator[Row]:
     yield _row_of_casting(scale)
     yield from _rows_of_sequencing(scale)
     yield _row_of_the_tree(scale)
+    yield _row_of_the_bundle(scale)
 
 
 def _row_of_casting(scale: Scale) -> Row:
@@ -132,6 +143,35 @@ def _row_of_the_tree(scale: Scale) -> Row:
     floor = time.perf_counter() - between
     note = f"a tree of {tree.size:,} leaves; floor: one hash a leaf"
     return Row("log tree", between - begun, floor, "s", is_rate=False, note=note)
+
+
+def _row_of_the_bundle(scale: Scale) -> Row:
+    """The auditor's bundle of a closed meeting; floor: the same ballots copied into a ZIP."""
+    meeting = make_meeting(scale.rows)
+    cast_all(meeting)
+    with connection.cursor() as cursor:
+        cursor.execute(QUEUE_ALL, [Kind.BALLOT, *ids.ballot_range(meeting.pk)])
+    lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
+    start_due()
+    while sequencer.sequence():
+        pass
+    with tempfile.TemporaryFile() as file:
+        before = peak_megabytes()
+        begun = time.perf_counter()
+        write_bundle(meeting.pk, BundleKind.AUDITOR, file)
+        seconds, size = time.perf_counter() - begun, file.tell()
+        grown = peak_megabytes() - before
+    with tempfile.TemporaryFile() as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bare:
+        begun = time.perf_counter()
+        with bare.open("ballots", "w") as part, connection.cursor() as cursor:
+            first, end = ids.ballot_range(meeting.pk)
+            query = f"SELECT * FROM ballots_ballot WHERE id >= {first} AND id < {end}"
+            with cursor.copy(f"COPY ({query}) TO STDOUT") as copy:
+                for block in copy:
+                    part.write(block)
+        floor = time.perf_counter() - begun
+    note = f"{scale.rows:,} ballots opened, {size / 1e6:,.0f} MB, memory +{grown} MB; floor: COPY"
+    return Row("log bundle", seconds, floor, "s", is_rate=False, note=note)
 
 
 def _commitment(number: int) -> bytes:

@@ -52,7 +52,7 @@ def write_bundle(meeting_id: int, kind: BundleKind, file: IO[bytes]) -> None:
     is_waiting = QueuedEntry.objects.filter(meeting_id=meeting_id).exists()
     if started is None or started.closed_size is None or is_waiting:
         raise NotLogged
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         _Bundle(meeting, started, kind, archive).write()
 
 
@@ -86,7 +86,8 @@ class _Bundle:
             "origin": self.started.origin,
             "files": self.files,
         }
-        self.archive.writestr("manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False))
+        text = json.dumps(manifest, indent=1, ensure_ascii=False)
+        self.archive.writestr(zipfile.ZipInfo("manifest.json"), text)
 
     @property
     def _is_published(self) -> bool:
@@ -95,7 +96,9 @@ class _Bundle:
     def _add(self, name: str, parts: Iterable[bytes]) -> None:
         """Write one file of the bundle in parts, and note its size and hash for the manifest."""
         size, digest = 0, hashlib.sha256()
-        with self.archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as file:
+        info = zipfile.ZipInfo(name)  # of a fixed time: the same books give the same bundle
+        info.compress_type = zipfile.ZIP_DEFLATED
+        with self.archive.open(info, "w", force_zip64=True) as file:
             for part in parts:
                 file.write(part)
                 digest.update(part)

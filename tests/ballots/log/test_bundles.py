@@ -339,3 +339,21 @@ def test_the_query_for_a_time_stamp_is_one_that_openssl_reads(counted, tmp_path)
     assert digest[:8].hex(" ") in told.replace("-", " ")
     assert digest[16:24].hex(" ") in told.replace("-", " ")
     assert (tmp_path / "query.tsq.note").read_text() == last_checkpoint(counted.pk).note
+
+
+def test_the_same_books_give_the_same_bundle(counted):
+    first, second = io.BytesIO(), io.BytesIO()
+
+    for file in (first, second):
+        write_bundle(counted.pk, BundleKind.AUDITOR, file)
+
+    assert first.getvalue() == second.getvalue()
+
+
+def test_a_bundle_is_compressed(counted):
+    file = io.BytesIO()
+
+    write_bundle(counted.pk, BundleKind.AUDITOR, file)
+
+    kinds = {info.filename: info.compress_type for info in zipfile.ZipFile(file).infolist()}
+    assert kinds["openings.txt"] == zipfile.ZIP_DEFLATED

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from reportlab.graphics.barcode.qr import QrCodeWidget
+from reportlab.graphics.shapes import Drawing
 from reportlab.lib import colors
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4, landscape
@@ -29,12 +31,14 @@ from reportlab.platypus import Table as Grid
 
 from ballots.announcement import sections, title_of
 from ballots.announcement_form import Cell, Table
+from ballots.log.printed import log_note
 from ballots.models import Tally
 from meetings.agenda import Agenda
 
 FONT = "STSong-Light"  # every reader has it or a like of it; nothing is embedded
 MARGIN = 15 * mm
 WIDTH = landscape(A4)[0] - 2 * MARGIN
+PICTURE = 50 * mm  # the side of a QR code
 # A column is as wide as its longest text, within these (in half-width characters).
 NARROWEST, WIDEST = 6, 30
 FOOT_LENGTH = 80  # characters; a longer reason stands whole on the first page
@@ -81,6 +85,8 @@ def as_pdf(agenda: Agenda, tally: Tally) -> bytes:
             story += [_text(text, TABLE_TITLE) for text in texts]
             if table.rows:
                 story.append(_drawn(table))
+    if note := log_note(agenda.meeting_id):
+        story.append(_picture(note))
     story.append(_signatures())
     foot = f"{title_of(agenda)}  {told}"[:FOOT_LENGTH]
 
@@ -115,6 +121,13 @@ class _NumberedCanvas(Canvas):  # type: ignore[misc]
             self.drawRightString(MARGIN + WIDTH, 10 * mm, place)
             super().showPage()
         super().save()
+
+
+def _picture(note: str) -> Drawing:
+    """The signed root of the ballot log as a QR code."""
+    drawing = Drawing(PICTURE, PICTURE)
+    drawing.add(QrCodeWidget(note, barLevel="M", barWidth=PICTURE, barHeight=PICTURE))
+    return drawing
 
 
 def _drawn(table: Table) -> LongTable:

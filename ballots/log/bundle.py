@@ -52,7 +52,7 @@ def write_bundle(meeting_id: int, kind: BundleKind, file: IO[bytes]) -> None:
     is_waiting = QueuedEntry.objects.filter(meeting_id=meeting_id).exists()
     if started is None or started.closed_size is None or is_waiting:
         raise NotLogged
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         _Bundle(meeting, started, kind, archive).write()
 
 

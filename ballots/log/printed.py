@@ -14,11 +14,19 @@ def log_table(meeting_id: int) -> Table:
     try:
         checkpoint = last_checkpoint(meeting_id)
     except NotLogged:
-        return Table(_("选票日志"), columns, ())
+        return Table(_("选票日志"))
     rows = (
         (_("日志名称"), checkpoint.text.split("\n")[0]),
         (_("日志条数"), checkpoint.size),
         (_("日志的根(SHA-256)"), " ".join(checkpoint.groups)),
         (_("验证公钥"), log_key().vkey),
     )
-    return Table(_("选票日志"), columns, rows)
+    return Table(_("选票日志"), rows, columns)
+
+
+def log_note(meeting_id: int) -> str:
+    """The newest checkpoint as it is handed out; blank before the close is logged."""
+    try:
+        return last_checkpoint(meeting_id).note
+    except NotLogged:
+        return ""

@@ -9,6 +9,7 @@ import re
 import zlib
 
 import pytest
+from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 from docx import Document
@@ -16,7 +17,7 @@ from docx import Document
 from ballots import announcement
 from ballots.announcement_files import FORMS
 from ballots.announcement_form import Section, Table
-from ballots.models import Tally
+from ballots.models import Checkpoint, Tally
 from ballots.opening import ask_for_tally, open_tally
 from meetings import lifecycle
 from meetings.agenda import read_agenda
@@ -59,6 +60,19 @@ def unescaped(string):
         return bytes([int(sign, 8)]) if sign.isdigit() else codes.get(sign, sign)
 
     return re.sub(rb"\\(\d{3}|.)", meant, string, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("form", sorted(set(FORMS) - {"json"}))
+def test_every_file_names_the_root_of_the_ballot_log(tally, form):
+    without = written(tally, form)
+
+    call_command("run_sequencer", "--once")
+
+    root = bytes(Checkpoint.objects.of_meeting(tally.meeting_id).latest("id").root).hex()
+    groups = " ".join(root[at : at + 8] for at in range(0, 64, 8))
+    last = announcement.sections(read_agenda(tally.meeting_id), tally.content)[-1].tables[-1]
+    assert groups in [row[1] for row in last.rows]
+    assert len(written(tally, form)) > len(without)
 
 
 def test_the_word_document_has_the_pages_tables(tally):

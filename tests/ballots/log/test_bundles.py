@@ -7,12 +7,14 @@ import hashlib
 import io
 import json
 import subprocess
+import sys
 import zipfile
 from datetime import datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
@@ -22,6 +24,7 @@ from ballots.entitlement import read_entitlement
 from ballots.log import commitment, tree
 from ballots.log.bundle import BundleKind, write_bundle
 from ballots.log.checkpoints import AlreadyCosigned, CannotShow, NotLogged, cosign, last_checkpoint
+from ballots.log.promises import promise_of, proof_of
 from ballots.models import Ballot, Channel, OtherVote
 from ballots.opening import ask_for_tally, correct_tally, open_tally
 from meetings import lifecycle
@@ -357,3 +360,28 @@ def test_a_bundle_is_compressed(counted):
 
     kinds = {info.filename: info.compress_type for info in zipfile.ZipFile(file).infolist()}
     assert kinds["openings.txt"] == zipfile.ZIP_DEFLATED
+
+
+def test_what_a_holder_keeps_is_found_good_by_the_program_that_shares_no_code(counted, tmp_path):
+    ballot = Ballot.objects.order_by("id").first()
+    bundle_file, promise, proof = (tmp_path / name for name in ("b.zip", "promise", "proof"))
+    with bundle_file.open("wb") as file:
+        write_bundle(counted.pk, BundleKind.AUDITOR, file)
+    promise.write_text(promise_of(ballot))
+    proof.write_text(proof_of(ballot, read_agenda(counted.pk)))
+    key = bundle(counted)["keys.txt"].decode().splitlines()[0]
+
+    def check(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "ballot_verifier", "--json", "--key", key, *arguments],
+            check=False,
+            cwd=settings.BASE_DIR / "verifier",
+            capture_output=True,
+            text=True,
+        )
+
+    good = check(bundle_file, "--promise", promise, "--proof", proof)
+    promise.write_text(promise_of(ballot).replace("cast 2024", "cast 2023"))
+    bad = check(bundle_file, "--promise", promise)
+
+    assert (good.returncode, bad.returncode) == (0, 1), good.stdout + good.stderr + bad.stdout

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import axe_playwright_python
 import pytest
+from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -17,7 +18,7 @@ from playwright.sync_api import Page, expect
 from ballots.opening import ask_for_tally, open_tally
 from identity.links import personal_url
 from identity.staff import issue_pass
-from meetings import live
+from meetings import lifecycle, live
 from meetings.models import Meeting
 from tests.factories import make_holder, make_issuer, make_meeting, make_operator, make_secretary
 from tests.journeys.conftest import DESK
@@ -79,11 +80,28 @@ def test_every_page_of_a_holder(look, live_server, settings, handset, open_page)
     page.locator("button.primary").last.click()
     expect(page).to_have_url(re.compile(r"/confirmation$"))
     looker.look("confirmation")
+    for kept in ("promise", "log"):
+        looker.go(live_server.url + reverse(f"ballots:{kept}", args=[holder.meeting_id]))
     looker.go(personal_url(holder.pk, 0), "landing after the vote")
     for state in ("CLOSED", "CANCELLED", "POSTPONED"):
         Meeting.objects.update(state=state)
         live.forget()
         looker.go(personal_url(holder.pk, 0), f"landing, {state}")
+
+    assert looker.found == []
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_page_of_a_closed_log(look, live_server, open_page):
+    meeting = make_meeting()
+    lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
+    call_command("run_sequencer", "--once")
+    looker = Looker(open_page(java_script_enabled=True, **look))
+
+    looker.go(live_server.url + reverse("ballots:log", args=[meeting.pk]), "log")
+    looker.page.locator("#code").fill("7K3M")
+    looker.page.locator("main button.secondary").click()
+    looker.look("log, no code")
 
     assert looker.found == []
 

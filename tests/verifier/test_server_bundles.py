@@ -11,10 +11,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from ballots.log.bundle import BundleKind, write_bundle
-from ballots.log.checkpoints import cosign, log_key
-from ballots.log.models import LogLeaf
-from ballots.log.proofs import prove_consistency, prove_inclusion
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, given, settings
@@ -22,6 +18,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from ballot_verifier import merkle
 from ballot_verifier.notes import Key
 from ballot_verifier.verifying import verify
+from ballots.log.bundle import BundleKind, write_bundle
+from ballots.log.checkpoints import cosign, log_key
+from ballots.log.models import LogLeaf
+from ballots.log.proofs import prove_consistency, prove_inclusion
 from ballots.opening import ask_for_tally, open_tally
 from ballots.scenario import _Run
 from meetings.models import Meeting

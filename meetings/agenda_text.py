@@ -10,19 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from meetings.agenda import Agenda, DocumentPaper, MotionPaper
 
-POLICIES = (
-    "ordinary_threshold",
-    "election_threshold",
-    "pct_policy",
-    "invalid_occupies_slot",
-    "exclusive_policy",
-    "onsite_vote_start",
-    "closing_price",
-)
-
 
 def written(agenda: Agenda) -> bytes:
     """All that is frozen when holders are invited, and nothing that changes later."""
+    policies = {
+        **agenda.policies,
+        "onsite_vote_start": agenda.onsite_vote_start,
+        "closing_price": agenda.closing_price,
+    }
     return canonical(
         {
             "format": "ballot-log/v1 agenda",
@@ -35,7 +30,7 @@ def written(agenda: Agenda) -> bytes:
                 "record_date": agenda.record_date.isoformat(),
                 "is_rehearsal": agenda.is_rehearsal,
             },
-            "policies": {name: _plain(getattr(agenda, name)) for name in POLICIES},
+            "policies": {name: _plain(value) for name, value in policies.items()},
             "share_classes": [
                 {
                     "number": share_class.number,

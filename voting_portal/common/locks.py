@@ -13,8 +13,8 @@ CAMPAIGN = 3  # shared by every sub-batch that leaves; exclusive for a step of t
 PARTITIONS = 4  # one change of the partitioned tables at a time
 PHONE = 5  # one code to a phone at a time
 JOURNAL = 6  # one entry of a meeting's journal at a time; taken by the journal's trigger
-GATEWAY = 9  # one process for a gateway's links
 SEQUENCER = 7  # one process at a time extends the ballot logs
+GATEWAY = 9  # one process for a gateway's links
 LOG_START = 8  # one process at a time begins the ballot log of a meeting
 
 

@@ -8,6 +8,7 @@
         generation
 
 The two-bit generation is in the MAC only: raising it in the holder's row ends the links of before.
+A meeting may have several keys; links of a key that is gone are links of nobody (reissuing.py).
 A guess is right once in 2^88, however many links are live.
 """
 
@@ -19,15 +20,12 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from meetings import live
-from meetings.keys import meeting_key
-from meetings.models import MeetingKey
+from meetings.keys import link_key
 from voting_portal.common import ids
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 CHARACTERS = 25
 GENERATIONS = 4
-KEY_ID = 1  # what new links are signed with
-KNOWN_KEY_IDS = frozenset({KEY_ID})
 
 _BLOCK = 62**5
 _MAC_BYTES = 11
@@ -46,13 +44,13 @@ class Link:
 
 def personal_url(holder_id: int, generation: int) -> str:
     """The absolute address for one holder; KeyDestroyed when the meeting's keys are gone."""
-    key = meeting_key(ids.meeting_of(holder_id), MeetingKey.Purpose.LINKS)
-    return f"{settings.PUBLIC_URL}/v/{sign_link(key, holder_id, generation)}"
+    key_id, key = link_key(ids.meeting_of(holder_id))
+    return f"{settings.PUBLIC_URL}/v/{sign_link(key, holder_id, generation, key_id=key_id)}"
 
 
-def sign_link(key: bytes, holder_id: int, generation: int) -> str:
-    """The 25 characters for a holder under the meeting's LINKS key."""
-    head = KEY_ID << ids.MEETING_BITS | ids.meeting_of(holder_id)
+def sign_link(key: bytes, holder_id: int, generation: int, *, key_id: int = 1) -> str:
+    """The 25 characters for a holder under the meeting's LINKS key of this id."""
+    head = key_id << ids.MEETING_BITS | ids.meeting_of(holder_id)
     index = ids.index_of(holder_id)
     mac, low = divmod(_mac(key, head, index, generation), _BLOCK)
     high, middle = divmod(mac, _BLOCK)
@@ -80,16 +78,17 @@ def read_link(text: str) -> Link | None:
     except KeyError:
         return None
     key_id, meeting_id = head >> ids.MEETING_BITS, head & ids.MAX_MEETING
-    if key_id not in KNOWN_KEY_IDS or not 0 < index <= ids.MAX_INDEX:
+    if not (key_id > 0 and 0 < index <= ids.MAX_INDEX):
         return None
     meeting = live.live_meeting(meeting_id)
+    key = meeting.link_keys.get(key_id) if meeting else None
     mac = (high * _BLOCK + middle) * _BLOCK + low
-    if meeting is None or mac >> 8 * _MAC_BYTES:
+    if key is None or mac >> 8 * _MAC_BYTES:
         return None
     given = mac.to_bytes(_MAC_BYTES, "big")
     found = -1
     for generation in range(GENERATIONS):  # all four, so that time does not tell which
-        true = _mac(meeting.link_key, head, index, generation).to_bytes(_MAC_BYTES, "big")
+        true = _mac(key, head, index, generation).to_bytes(_MAC_BYTES, "big")
         if hmac.compare_digest(given, true):
             found = generation
     if found < 0:

@@ -17,9 +17,9 @@ import hmac
 import unicodedata
 
 from identity.links import GENERATIONS, Link
-from meetings.keys import meeting_key
+from meetings.keys import link_key
 from meetings.live import LIVE_STATES, live_meeting
-from meetings.models import Meeting, MeetingKey
+from meetings.models import Meeting
 from voting_portal.common import codes, ids
 
 CHARACTERS = 10
@@ -32,7 +32,7 @@ _MISREAD = str.maketrans({"I": "1", "L": "1", "O": "0", " ": "", "-": ""})
 
 def personal_code(holder_id: int, generation: int) -> str:
     """The ten characters for one holder; KeyDestroyed when the meeting's keys are gone."""
-    key = meeting_key(ids.meeting_of(holder_id), MeetingKey.Purpose.LINKS)
+    _key_id, key = link_key(ids.meeting_of(holder_id))
     return make_code(key, holder_id, generation)
 
 
@@ -51,9 +51,9 @@ def holder_of_code(security_code: str, text: str) -> Link | None:
     ).order_by("-id")
     for meeting_id in meetings.values_list("pk", flat=True):
         live = live_meeting(meeting_id)
-        link = parse_code(live.link_key, meeting_id, text) if live else None
-        if link:
-            return link
+        for key in live.link_keys.values() if live else ():
+            if link := parse_code(key, meeting_id, text):
+                return link
     return None
 
 

@@ -25,7 +25,7 @@ from meetings.models import LogKey, MeetingKey
 from voting_portal.common import sealing
 
 REMEMBERED_SECONDS = 60
-_remembered: dict[tuple[int, str], tuple[float, bytes]] = {}
+_remembered: dict[tuple[int, str], tuple[float, tuple[int, bytes]]] = {}
 _log_signer: dict[int, tuple[float, LogSigner]] = {}
 
 
@@ -94,15 +94,40 @@ def make_keys(meeting_id: int) -> None:
 
 def meeting_key(meeting_id: int, purpose: MeetingKey.Purpose) -> bytes:
     """The 32 bytes of a key, remembered for a minute; KeyDestroyed when there is none."""
+    return _newest(meeting_id, purpose)[1]
+
+
+def link_key(meeting_id: int) -> tuple[int, bytes]:
+    """What new links of a meeting are signed with: its id and the 32 bytes; KeyDestroyed."""
+    return _newest(meeting_id, MeetingKey.Purpose.LINKS)
+
+
+def add_link_key(meeting_id: int, *, by: str) -> MeetingKey:
+    """A new key for the links of a meeting; links of the older ones still hold."""
+    key_id = link_key(meeting_id)[0] + 1
+    context = _context(meeting_id, MeetingKey.Purpose.LINKS)
+    row = MeetingKey.objects.create(
+        meeting_id=meeting_id,
+        purpose=MeetingKey.Purpose.LINKS,
+        key_id=key_id,
+        wrapped=keystore().wrap(sealing.new_key(), context=context),
+        made_by=by,
+    )
+    _remembered.pop((meeting_id, MeetingKey.Purpose.LINKS), None)
+    return row
+
+
+def _newest(meeting_id: int, purpose: str) -> tuple[int, bytes]:
     remembered = _remembered.get((meeting_id, purpose))
     if remembered and remembered[0] > time.monotonic():
         return remembered[1]
-    row = MeetingKey.objects.filter(meeting_id=meeting_id, purpose=purpose).first()
+    rows = MeetingKey.objects.filter(meeting_id=meeting_id, purpose=purpose)
+    row = rows.order_by("-key_id").first()
     if row is None:
         raise KeyDestroyed(f"meeting {meeting_id} has no {purpose} key")
-    key = unwrap(row)
-    _remembered[meeting_id, purpose] = time.monotonic() + REMEMBERED_SECONDS, key
-    return key
+    found = row.key_id, unwrap(row)
+    _remembered[meeting_id, purpose] = time.monotonic() + REMEMBERED_SECONDS, found
+    return found
 
 
 def log_signer() -> LogSigner:

@@ -6,8 +6,10 @@ it lacks; what decides a vote is always the database (ballots/casting.py).
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,7 +39,7 @@ class LiveMeeting:
     polls_open_at: datetime
     polls_close_at: datetime
     is_sealed: bool
-    link_key: bytes
+    link_keys: Mapping[int, bytes]  # by key id
 
     def polls_are_open(self, *, at: datetime) -> bool:
         """As far as this process knows; the casting statement asks the database."""
@@ -84,18 +86,25 @@ def _read_table(*, older_than: float) -> None:
     with _Known.reading:
         if time.monotonic() - _Known.read_at <= older_than:
             return  # another thread has just done it
-        rows = MeetingKey.objects.filter(
-            purpose=MeetingKey.Purpose.LINKS, meeting__state__in=LIVE_STATES
-        ).select_related("meeting")
-        table = {row.meeting_id: _live(row) for row in rows}
+        rows = (
+            MeetingKey.objects.filter(
+                purpose=MeetingKey.Purpose.LINKS, meeting__state__in=LIVE_STATES
+            )
+            .select_related("meeting")
+            .order_by("meeting_id", "-key_id")
+        )
+        table = {
+            meeting.pk: _live(meeting, list(of_meeting))
+            for meeting, of_meeting in itertools.groupby(rows, key=lambda row: row.meeting)
+        }
         _Known.agendas = {k: kept for k, kept in _Known.agendas.items() if k in table}
         _Known.table = table
         _Known.read_at = time.monotonic()
 
 
-def _live(row: MeetingKey) -> LiveMeeting:
-    meeting = row.meeting
+def _live(meeting: Meeting, rows: Sequence[MeetingKey]) -> LiveMeeting:
     known = _Known.table.get(meeting.pk)
+    unwrapped = known.link_keys if known else {}
     return LiveMeeting(
         meeting_id=meeting.pk,
         state=meeting.state,
@@ -103,5 +112,5 @@ def _live(row: MeetingKey) -> LiveMeeting:
         polls_open_at=meeting.polls_open_at,
         polls_close_at=meeting.polls_close_at,
         is_sealed=meeting.polls_sealed_at is not None,
-        link_key=known.link_key if known else keys.unwrap(row),
+        link_keys={row.key_id: unwrapped.get(row.key_id) or keys.unwrap(row) for row in rows},
     )

@@ -1,7 +1,7 @@
-"""What identity adds to the admin: who works here, and nominees' entries."""
+"""What identity adds to the admin: who works here, nominees' entries, and links that must end."""
 
 from __future__ import annotations
 
-from identity.admin import entries, users
+from identity.admin import entries, reissuing, users
 
-__all__ = ["entries", "users"]
+__all__ = ["entries", "reissuing", "users"]

@@ -11,6 +11,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from identity.admin.reissuing import links_page
 from identity.institutions import CannotOpenEntry, open_entry
 from identity.models import InstitutionEntry
 from meetings.admin.steps import LINKS, Link
@@ -57,6 +58,12 @@ class InstitutionEntryAdmin(OperatorAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         return [
+            path(
+                "meeting/<int:meeting_id>/links/",
+                self.admin_site.admin_view(links_page),
+                {"site": self.admin_site},
+                name="meeting-links",
+            ),
             path(
                 "meeting/<int:meeting_id>/",
                 self.admin_site.admin_view(open_entry_page),

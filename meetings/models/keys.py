@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -13,7 +14,8 @@ from voting_portal.common.constraints import one_of
 class MeetingKey(models.Model):
     """A meeting's data key, wrapped by a key-encryption key; see keys.py.
 
-    A table of its own, so that backups can leave it out: without it nothing personal opens.
+    A table of its own, so that backups can leave it out: without it nothing personal opens. Links
+    may have several keys, told apart by the id that each link carries; new ones take the newest.
     """
 
     class Purpose(models.TextChoices):
@@ -25,7 +27,9 @@ class MeetingKey(models.Model):
 
     meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="+")
     purpose = models.CharField(max_length=10, choices=Purpose)
+    key_id = models.PositiveSmallIntegerField(default=1)
     wrapped = models.BinaryField()
+    made_by = models.CharField(max_length=60, blank=True)
     made_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -33,7 +37,13 @@ class MeetingKey(models.Model):
             one_of(
                 "purpose", "RECORDS INDEX LINKS CHALLENGES LOG", name="meeting_key_purpose_known"
             ),
-            models.UniqueConstraint(fields=["meeting", "purpose"], name="meeting_key_once"),
+            models.UniqueConstraint(
+                fields=["meeting", "purpose", "key_id"], name="meeting_key_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(key_id=1) | Q(purpose="LINKS", key_id__gte=1, key_id__lte=63),
+                name="meeting_key_id_fits_links",
+            ),
         ]
 
     def __str__(self) -> str:

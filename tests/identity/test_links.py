@@ -7,8 +7,7 @@ from django.test import override_settings
 
 from identity import links
 from identity.links import Link, personal_url, read_link, sign_link
-from meetings import live
-from meetings.models import MeetingKey
+from meetings import keys, live
 from tests.factories import make_meeting
 from voting_portal.common import ids
 
@@ -81,7 +80,7 @@ def test_what_is_no_link_is_refused(meeting, text):
 
 def test_a_link_of_another_meetings_key_is_refused(meeting):
     other = make_meeting()
-    foreign = links.meeting_key(other.pk, MeetingKey.Purpose.LINKS)
+    _key_id, foreign = keys.link_key(other.pk)
 
     code = sign_link(foreign, ids.holder_id(meeting.pk, 1), 0)
 

@@ -157,7 +157,8 @@ def test_a_refused_login_pauses_the_campaign_with_its_reason(carrier, settings):
 
 
 def test_a_gateway_without_links_has_no_such_process(settings):
-    settings.GATEWAYS = {"sms": {"dialect": "http_batch", "url": "http://127.0.0.1:1", "secret": "y", "rate": 1}}
+    options = {"url": "http://127.0.0.1:1", "secret": "y", "rate": 1}
+    settings.GATEWAYS = {"sms": {"dialect": "http_batch", **options}}
 
     with pytest.raises(CommandError, match="Celery"):
         call_command("run_gateway", "sms")

@@ -29,7 +29,9 @@ class ScenarioBook:
         self.day = datetime.fromisoformat(scenario["meeting"]["date"])
         self.first_class = next(iter(scenario["meeting"]["capital"]))
         self.flags: dict[str, str] = {}
-        self.book = Book(agenda=self._agenda(), holders=list(self._holders()))
+        agenda = self._agenda()
+        self.agenda = documents.read_agenda(agenda)
+        self.book = Book(agenda=agenda, holders=list(self._holders()), polls=self.agenda.polls)
         self.book.lists |= {
             "recusals": {
                 m["number"]: sorted({voter(holder) for holder in m["recused"]})
@@ -107,10 +109,8 @@ class ScenarioBook:
                 )
 
     def _others(self) -> None:
-        agenda = documents.read_agenda(self.book.agenda)
-        recused = documents.read_lists(self.book.lists, agenda).recused
+        recused = documents.read_lists(self.book.lists, self.agenda).recused
         accounts = {row["account"]: row["holder"] for row in self.scenario["register"]}
-        start = self.scenario["meeting"].get("onsite_vote_start", "14:00:00.000")
         for row, vote in enumerate(v for v in self.scenario["votes"] if v["channel"] != "link"):
             name, share_class = accounts.get(vote["account"]), vote.get("class", self.first_class)
             holder = name and Holder(
@@ -120,13 +120,13 @@ class ScenarioBook:
             given = Vote(
                 channel=vote["channel"].upper(),
                 share_class=share_class,
-                at=self._time(vote.get("at") or start),
+                at=self._time(vote["at"]) if "at" in vote else self._time_on_site(),
                 seq=vote["seq"],
                 index=0,
                 choices=choices,
                 declared=vote.get("declared"),
             )
-            judged = judging.judge_other_vote(agenda, holder or None, given)
+            judged = judging.judge_other_vote(self.agenda, holder or None, given)
             self.flags[str(vote["seq"])] = (judged.flags or ("",))[0]
             self.book.others.append(
                 record(
@@ -151,6 +151,16 @@ class ScenarioBook:
         hours, minutes, seconds = at.split(":")
         clock = timedelta(hours=int(hours) - 8, minutes=int(minutes), seconds=float(seconds))
         return f"{self.day + clock:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+    def _time_on_site(self) -> str:
+        """When an on-site vote without a time was cast, by the policy."""
+        start = self.scenario["meeting"].get("onsite_vote_start", "14:00:00.000")
+        opening, close = self.agenda.polls
+        return {
+            "ONSITE_VOTE_START": self._time(start),
+            "POLLS_OPEN": opening,
+            "POLLS_CLOSE": close,
+        }[str(self.agenda.policies["onsite_time_default"])]
 
     def _totals(self) -> dict[str, Any]:
         motions = copy.deepcopy(self.result["motions"])

@@ -157,6 +157,7 @@ class Book:
     extra_leaves: list[Leaf] = field(default_factory=list)
     register_root: str = ""  # as the start record says it; blank for the true one
     agenda_in_start: str = ""
+    polls: tuple[str, str] = POLLS
 
     @property
     def agenda_hash(self) -> str:
@@ -211,7 +212,10 @@ class Book:
             ("register", f"{len(self.holders)} {self.register_root or root}"),
         )
         close = record(
-            "close", ("polls", " ".join(POLLS)), ("sealed", SEALED), ("ballots", len(self.ballots))
+            "close",
+            ("polls", " ".join(self.polls)),
+            ("sealed", SEALED),
+            ("ballots", len(self.ballots)),
         )
         texts = [(START, start), *((BALLOT, text) for text in self.ballots), (CLOSE, close)]
         texts += [(OTHER, text) for text in self.others]
@@ -328,11 +332,6 @@ def agenda(
             "is_rehearsal": False,
         },
         "policies": {
-            "ordinary_threshold": "GT_HALF",
-            "election_threshold": "GT_HALF",
-            "pct_policy": "SSE_TRUNC_RESIDUAL",
-            "invalid_occupies_slot": True,
-            "exclusive_policy": "ABSTAIN_ALL",
             "onsite_vote_start": "14:00:00",
             "closing_price": None,
             **(policies or {}),

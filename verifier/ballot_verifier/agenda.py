@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from fractions import Fraction
+
+from ballot_verifier.policies import Policies
 
 ORDINARY = frozenset({"A", "B", "SVR"})  # added up as 普通股合计; preferred shares stand apart
 OPINIONS = ("FOR", "AGAINST", "ABSTAIN")
@@ -71,15 +74,11 @@ class Agenda:
 
     classes: Mapping[str, ShareClass]
     motions: Mapping[str, Motion]  # in the order of the agenda
-    meeting_date: str  # 2026-12-05
-    ordinary_threshold: str = "GT_HALF"
-    election_threshold: str = "GT_HALF"
-    pct_policy: str = "SSE_TRUNC_RESIDUAL"
-    invalid_occupies_slot: bool = True
-    exclusive_policy: str = "ABSTAIN_ALL"
+    meeting_date: date
+    policies: Policies
+    is_rehearsal: bool = False  # 演练: its polls may have any hours
     closing_price: Fraction | None = None  # yuan
     facts: Mapping[str, str] = field(default_factory=dict)  # for the head of the report
-    unknown_policies: tuple[str, ...] = ()  # names that this verifier has no rule for
 
     def votable(self, share_class: str) -> list[Motion]:
         """The motions on which a class votes."""
@@ -88,6 +87,15 @@ class Agenda:
     def ordinary_shares(self, shares: Mapping[str, int]) -> int:
         """Shares of a holder of all ordinary classes."""
         return sum(number for code, number in shares.items() if code in ORDINARY)
+
+    @property
+    def polls(self) -> tuple[str, str]:
+        """The hours of the polls (投票时段) as records write times: from 9:15 to 15:00 in Beijing,
+        which is 8 hours ahead, or from 15:00 of the day before (预投票)."""
+        opening, close = f"{self.meeting_date}T01:15:00", f"{self.meeting_date}T07:00:00"
+        if self.policies["prevote"] == "ON":
+            opening = f"{self.meeting_date - timedelta(days=1)}T07:00:00"
+        return f"{opening}.000000Z", f"{close}.000000Z"
 
     @property
     def sizes_matter(self) -> bool:

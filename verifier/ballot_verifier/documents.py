@@ -5,43 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from fractions import Fraction
 from typing import Any, TypeVar
 
 from ballot_verifier.agenda import Agenda, Motion, ShareClass
 from ballot_verifier.bundle import Unreadable
+from ballot_verifier.policies import Policies, read_policies
 
 MOTION_NUMBER = re.compile(r"[1-9][0-9]{0,3}\.[0-9]{2}", re.ASCII)
 PRICE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?", re.ASCII)
-DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+DATE = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", re.ASCII)
 VOTER = re.compile(r"[0-9a-f]{32}", re.ASCII)
-POLICIES: Mapping[str, tuple[object, ...]] = {
-    "ordinary_threshold": ("GT_HALF", "GE_HALF"),
-    "election_threshold": ("GT_HALF", "GE_HALF"),
-    "pct_policy": ("SSE_TRUNC_RESIDUAL", "HALF_UP"),
-    "exclusive_policy": ("ABSTAIN_ALL", "INVALID_ALL", "FIRST_AGREE", "AS_CAST"),
-    "invalid_occupies_slot": (True, False),
-}
-# What these say was put into the records before they were committed to, or is about no vote.
-WITHOUT_RULE = {
-    "onsite_vote_start",
-    "closing_price",
-    "onsite_time_default",
-    "seg_price",
-    "prevote",
-    "results_visible_from",
-}
-# Switches of which this program knows one position; another is named in the report.
-ONE_POSITION = {
-    "cumulative_base": "PRESENT_SHARES",
-    "cumulative_overflow": "INVALID_GROUP",
-    "cumulative_too_many_candidates": "INVALID_GROUP",
-    "first_vote_scope": "MOTION",
-    "partial_missing_as": "ABSTAIN",
-    "nominee_sum_rule": "EQUAL_DECLARED",
-    "sm_threshold": "GE_5_OR_INSIDER",
-    "seg_bounds": "LOWER_INCLUDED",
-}
 FACTS = ("id", "issuer", "security_code", "title", "meeting_date", "record_date")
 FLAGS = {
     "is_for_minority_count": "is_counted_for_minority",
@@ -85,21 +60,14 @@ def read_agenda(document: dict[str, Any]) -> Agenda:
         raise Unreadable(f"{where}: a motion stands twice")
     if any(motion.classes - known.keys() for motion in motions):
         raise Unreadable(f"{where}: a motion for a class that there is not")
-    date = _get(meeting, "meeting_date", str, where)
-    if not DATE.fullmatch(date):
-        raise Unreadable(f"{where}: meeting_date is no date")
     return Agenda(
         classes=known,
         motions={motion.number: motion for motion in motions if motion.kind != "HEADING"},
-        meeting_date=date,
+        meeting_date=_date(_get(meeting, "meeting_date", str, where)),
+        policies=read_policies(policies),
+        is_rehearsal=_get(meeting, "is_rehearsal", bool, where),
         closing_price=_price(policies),
         facts={name: str(meeting.get(name, "")) for name in FACTS},
-        unknown_policies=tuple(
-            name
-            for name in sorted(policies.keys() - POLICIES.keys() - WITHOUT_RULE)
-            if name not in ONE_POSITION or policies[name] != ONE_POSITION[name]
-        ),
-        **{name: _policy(policies, name) for name in POLICIES},
     )
 
 
@@ -156,20 +124,22 @@ def _motion(value: Any) -> Motion:
     )
 
 
-def _price(policies: dict[str, Any]) -> Fraction | None:
+def _date(text: str) -> date:
+    try:
+        if DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise Unreadable("agenda.json: meeting_date is no date")
+
+
+def _price(policies: Policies) -> Fraction | None:
     price = policies.get("closing_price")
     if price is None:
         return None
     if not isinstance(price, str) or not PRICE.fullmatch(price):
         raise Unreadable("agenda.json: closing_price is no price")
     return Fraction(price)
-
-
-def _policy(policies: dict[str, Any], name: str) -> Any:
-    value = policies.get(name)
-    if not any(type(value) is type(known) and value == known for known in POLICIES[name]):
-        raise Unreadable(f"agenda.json: the policy {name} is missing or not known")
-    return value
 
 
 def _voters(value: Any, where: str) -> frozenset[str]:

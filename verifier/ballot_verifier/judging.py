@@ -157,7 +157,7 @@ def _faults_of_motion(
     elif choice is None:
         if motion.number not in holder.recused:
             yield motion.number, "INCOMPLETE"
-    elif holder.is_nominee and (isinstance(choice, str) or sum(choice.values()) != vote.declared):
+    elif holder.is_nominee and not _is_whole_split(agenda, choice, vote.declared):
         yield motion.number, "SUM_MISMATCH"
 
 
@@ -171,7 +171,8 @@ def _fault_of_group(agenda: Agenda, holder: Holder, vote: Vote, motion: Motion) 
         return "OVER_LIMIT"
     named = sum(1 for votes in choice.values() if votes)
     is_contested = len(motion.candidates) > motion.seats
-    if vote.declared is None and is_contested and named > motion.seats:
+    is_limited = agenda.policies["cumulative_too_many_candidates"] != "AS_CAST"
+    if is_limited and vote.declared is None and is_contested and named > motion.seats:
         return "TOO_MANY_CANDIDATES"
     return ""
 
@@ -188,7 +189,7 @@ def _invalid_parts(agenda: Agenda, holder: Holder, vote: Vote) -> Iterator[tuple
 
 
 def _faults_of_standing(agenda: Agenda, holder: Holder, vote: Vote) -> Iterator[str]:
-    """What only nominees may do, and what they must: declare and split all that they declare."""
+    """What only nominees may do, and what they must: declare and split what they declare."""
     motions = agenda.votable(vote.share_class)
     if not holder.is_nominee:
         if vote.declared is not None or _has_split(motions, vote):
@@ -196,15 +197,23 @@ def _faults_of_standing(agenda: Agenda, holder: Holder, vote: Vote) -> Iterator[
         return
     if (vote.declared or 0) > holder.shares[vote.share_class]:
         yield "OVER_HOLDING"
-    splits = [
-        vote.choices[motion.number]
+    if vote.declared is None or not all(
+        _is_whole_split(agenda, vote.choices[motion.number], vote.declared)
         for motion in motions
         if not motion.is_cumulative and motion.number in vote.choices
-    ]
-    if vote.declared is None or any(
-        isinstance(split, str) or sum(split.values()) != vote.declared for split in splits
     ):
         yield "SUM_MISMATCH"
+
+
+def _is_whole_split(agenda: Agenda, choice: Choice, declared: int | None) -> bool:
+    """Whether a nominee's shares by opinion are all that it declared or, by a policy, no more: what
+    is left then abstains."""
+    if isinstance(choice, str) or declared is None:
+        return False
+    said = sum(choice.values())
+    if agenda.policies["nominee_sum_rule"] == "AT_MOST_DECLARED":
+        return said <= declared
+    return said == declared
 
 
 def _agreed_twice(agenda: Agenda, holder: Holder, vote: Vote) -> Iterator[list[str]]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from ballot_verifier import merkle, notes, opening, records
 from ballot_verifier.bundle import ENTRY_SIZE
-from ballot_verifier.counting import Bounds, Counts
+from ballot_verifier.counting import Counts
 from ballot_verifier.crew import Crew
 from ballot_verifier.recounting import Case, settle_drawer
+from ballot_verifier.sizes import Bounds
 from ballot_verifier.work import AGENDA, ONCE, OPENINGS, REGISTER, RULES, Work
 
 INDEX = re.compile(rb"([0-9]{1,9})\t")
@@ -48,10 +49,15 @@ def check_agenda(work: Work) -> None:
             work.fail(OPENINGS, "another_log", 0)
         if work.start.agenda != work.agenda_hash:
             work.fail(AGENDA, "another_agenda", 0)
+    if work.close is not None and not work.agenda.is_rehearsal:
+        hours = work.close.polls_open_at, work.close.polls_close_at
+        if hours != work.agenda.polls:
+            found, expected = " ".join(hours), " ".join(work.agenda.polls)
+            work.fail(AGENDA, "polls_differ", place="close", found=found, expected=expected)
 
 
 def open_register(work: Work, crew: Crew, desk: opening.Desk) -> frozenset[str]:
-    """Step 5: the register's root. Returns who belongs to a group that has 5 % together."""
+    """Step 5: the register's root. Returns who belongs to a group that is large together."""
     tree, parts, holders = merkle.Tree(), _parts_of_register(work, desk), 0
     shares: dict[str, int] = {}
     for opened in crew.each(opening.open_register, parts):
@@ -69,7 +75,7 @@ def open_register(work: Work, crew: Crew, desk: opening.Desk) -> frozenset[str]:
             work.fail(REGISTER, "register_root_differs")
     work.looked_at(REGISTER, holders)
     work.figures["holders"] = holders
-    bound = Bounds.of(work.agenda).five_percent
+    bound = Bounds.of(work.agenda).not_minority
     return frozenset().union(
         *(g for g in work.lists.groups if sum(shares.get(v, 0) for v in g) >= bound)
     )

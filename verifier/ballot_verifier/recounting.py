@@ -14,7 +14,7 @@ from typing import Any
 
 from ballot_verifier import judging, records
 from ballot_verifier.agenda import Agenda
-from ballot_verifier.counting import Bounds, Count, Counts
+from ballot_verifier.counting import Count, Counts
 from ballot_verifier.documents import Lists
 from ballot_verifier.findings import Findings
 from ballot_verifier.judging import Holder, Vote
@@ -27,7 +27,7 @@ LETTERS = {b"F": "FOR", b"A": "AGAINST", b"X": "ABSTAIN"}
 
 @dataclass(frozen=True)
 class Case:
-    """What is the same for every drawer; `concert` are members of groups that have 5 % together.
+    """What is the same for every drawer; `concert` are members of groups that are large together.
 
     Votes of other channels count up to the newest tally: `counted_to` is its place in the log.
     """
@@ -91,7 +91,7 @@ class _Drawer:
     def take_ballots(self) -> None:
         """Ballots of the portal. Most are of the plain form and are added up at once."""
         papers = {code.encode(): _PlainPaper(self.agenda, code) for code in self.agenda.classes}
-        limit = Bounds.of(self.agenda).one_percent if self.agenda.sizes_matter else None
+        limit = self.count.bounds.one_percent if self.agenda.sizes_matter else None
         for line in self._lines("ballots"):
             self.ballots += 1
             number, voter, share_class, shares, votes, cast, _seq = line.split(b"\t")
@@ -233,6 +233,7 @@ class _PlainPaper:
         if numbers and not agenda.exclusive_groups():
             parts = (re.escape(number.encode()) + rb"=[FAX]" for number in numbers)
             self.form = re.compile(b";".join(parts))
+        self.numbers = numbers
         self.is_ordinary = agenda.classes[share_class].is_ordinary
         # By whether the holding is below 500,000 yuan: heads, shares, shares by answer.
         self._sums: dict[bool, tuple[list[int], dict[bytes, int]]] = {
@@ -253,11 +254,14 @@ class _PlainPaper:
     def add_up(self, count: Count) -> int:
         """Hand the sums over; how many heads they are, if of ordinary shares."""
         heads = 0
+        left_out = count.without_part(dict.fromkeys(self.numbers, "ABSTAIN"))
         for is_small, (total, said) in self._sums.items():
             if total[0]:
                 sums = count.plain_sums(self.share_class, is_small=is_small)
                 sums.heads += total[0]
                 sums.shares += total[1]
+                for motion in left_out:
+                    sums.left_out[motion] += total[1]
                 for answer, shares in said.items():
                     number, _equals, letter = answer.partition(b"=")
                     sums.said[number.decode(), LETTERS[letter]] += shares

@@ -45,7 +45,6 @@ def as_json(report: Report) -> dict[str, Any]:
         "cosigned_by": list(report.cosigned_by),
         "entries": report.leaves,
         **report.figures,
-        "unknown_policies": list(report.unknown_policies),
         "steps": [
             {
                 "number": step.number,
@@ -102,8 +101,6 @@ def _head(report: Report, language: str) -> Iterator[str]:
         yield f"{word(name)}: {key.name}+{key.id.hex()}"
     if not report.is_key_given:
         yield word("key_warning")
-    if report.unknown_policies:
-        yield word("policy_warning", names=", ".join(report.unknown_policies))
 
 
 def _steps(report: Report, language: str) -> Iterator[str]:

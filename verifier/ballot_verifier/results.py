@@ -25,7 +25,7 @@ Condition = Callable[[Kind], bool]
 
 @dataclass(frozen=True)
 class Votes:
-    """Votes for and against of all who are present and entitled; the rest abstains."""
+    """Votes for and against of all who are in the base; the rest abstains."""
 
     present: int
     agreed: int
@@ -56,7 +56,7 @@ def result_of(agenda: Agenda, counts: Counts) -> dict[str, Any]:
 
 class _Result:
     def __init__(self, agenda: Agenda, counts: Counts) -> None:
-        self.agenda, self.counts, self.policy = agenda, counts, agenda.pct_policy
+        self.agenda, self.counts, self.policy = agenda, counts, str(agenda.policies["pct_policy"])
 
     def attendance(self) -> dict[str, Any]:
         """Holders and votes present, in per cent of all votes of shares that have one."""
@@ -121,7 +121,7 @@ class _Result:
         return result
 
     def election(self, motion: Motion) -> dict[str, Any]:
-        """A group of candidates: elected by more than half of the votes present, within the seats.
+        """A group of candidates: elected by more than half of the base, within the seats.
 
         Candidates with equal votes who do not all fit into the seats left are not elected, nor is
         anybody after them.
@@ -162,7 +162,7 @@ class _Result:
     def _elect(
         self, motion: Motion, given: dict[str, int], present: int
     ) -> tuple[set[str], set[str]]:
-        half_is_enough = self.agenda.election_threshold == "GE_HALF" and present > 0
+        half_is_enough = self.agenda.policies["election_threshold"] == "GE_HALF" and present > 0
         elected: set[str] = set()
         for votes in sorted(set(given.values()), reverse=True):
             if not (2 * votes > present or (half_is_enough and 2 * votes == present)):
@@ -176,7 +176,7 @@ class _Result:
     def _carries(self, motion: Motion, votes: Votes) -> bool:
         if motion.is_special:
             return votes.has_two_thirds
-        if self.agenda.ordinary_threshold == "GE_HALF":
+        if self.agenda.policies["ordinary_threshold"] == "GE_HALF":
             return votes.present > 0 and votes.agreed * 2 >= votes.present
         return votes.agreed * 2 > votes.present
 
@@ -186,7 +186,7 @@ class _Result:
         for kind, sums in self.counts.sums.items():
             if kind[0] in motion.classes and condition(kind):
                 times = motion.votes_of(self.agenda.classes[kind[0]])
-                present += times * (sums.shares - sums.barred.get(motion.number, 0))
+                present += times * (sums.shares - sums.left_out.get(motion.number, 0))
                 agreed += times * sums.said.get((motion.number, "FOR"), 0)
                 against += times * sums.said.get((motion.number, "AGAINST"), 0)
         return Votes(present, agreed, against)

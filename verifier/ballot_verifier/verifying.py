@@ -51,7 +51,6 @@ class Report:
     cosigned_by: tuple[str, ...]
     leaves: int
     figures: dict[str, int]
-    unknown_policies: tuple[str, ...]
     totals: dict[str, Any] | None
     steps: tuple[Step, ...]
 
@@ -150,7 +149,6 @@ def _report(work: Work, checkpoints: list[Checkpoint]) -> Report:
         else (),
         leaves=work.leaves,
         figures=work.figures,
-        unknown_policies=work.agenda.unknown_policies,
         totals=work.totals,
         steps=tuple(
             Step(

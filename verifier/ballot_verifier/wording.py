@@ -124,6 +124,10 @@ REASONS: Texts = {
     "opened_alone": ("申请计票和启封的是同一人", "one person asked for the tally and opened it"),
     "out_of_order": ("次序不对或重复", "out of order or doubled"),
     "out_of_time": ("投票时间{at}不在投票时段内", "cast at {at}, when the polls were not open"),
+    "polls_differ": (
+        "投票时段是{found},按规则应为{expected}",
+        "the polls were open {found}, by the rule {expected}",
+    ),
     "promise_broken": (
         "确认码{code}的表决票不在日志中",
         "the ballot with the code {code} is not in the log",
@@ -204,10 +208,6 @@ WORDS: Texts = {
             "Mind: this key came with the bundle. Compare it with the one in the meeting's "
             "notice or on the official site, or give that one with --key."
         ),
-    ),
-    "policy_warning": (
-        "注意:议程中有本程序不认识的规则:{names}。",
-        "Mind: the agenda has policies that this program has no rule for: {names}.",
     ),
     "passed": ("通过", "good"),
     "failed": ("不通过", "FAILED"),

@@ -174,15 +174,15 @@ UPDATE tally_effective effective SET shares = GREATEST((
 ), (
     SELECT vote.shares FROM tally_vote vote
     WHERE (vote.holder_id, vote.share_class) = (effective.holder_id, effective.share_class)
-      AND (vote.is_admitted OR EXISTS (
+    ORDER BY (vote.is_admitted OR EXISTS (
           SELECT FROM jsonb_each(vote.places) part
           WHERE part.value <> 'null' AND NOT EXISTS (
               SELECT FROM tally_vote before
               WHERE (before.holder_id, before.share_class) = (vote.holder_id, vote.share_class)
                 AND (before.at, before.seq, before.source, before.id)
                     < (vote.at, vote.seq, vote.source, vote.id)
-                AND {beaten})))
-    ORDER BY vote.at, vote.seq, vote.source, vote.id LIMIT 1
+                AND {beaten}))) DESC,
+        vote.at, vote.seq, vote.source, vote.id LIMIT 1
 ))
 WHERE kind = 'N' AND votes > 1
 """
@@ -338,7 +338,8 @@ class Votes:
         """Per holder and class, the first vote on each motion or group (D1, D3, D4).
 
         A nominee is present with what it declared in the first vote that is not wholly beaten (N3);
-        one that answers motion by motion, with no fewer shares than it says on any of them.
+        one that answers motion by motion, with no fewer shares than it says on any of them. One
+        whose votes all came to nothing is listed with what it declared in the first.
         """
         self._run(EFFECTIVE)
         self._run(NOMINEES)

@@ -128,14 +128,10 @@ def test_a_wrong_split_keeps_what_was_filled_in_and_stores_nothing(
     assert not Ballot.objects.exists()
 
 
-def test_a_nominee_that_answers_motion_by_motion_is_present_with_the_most_it_says():
-    split = {"against": 0, "abstain": 0}
-    votes = [
-        {"1.00": {"for": 3_000, **split}},
-        {"2.00": {"for": 5_000, **split}},
-    ]
+def result_of_a_nominee(motions, votes):
+    """Of a nominee with 5,200 of 10,000 shares; each vote is what it declares and its choices."""
     scenario = {
-        "name": "motion by motion",
+        "name": "nominee",
         "meeting": {
             "security_code": "600000",
             "title": "2025年年度股东会",
@@ -143,10 +139,7 @@ def test_a_nominee_that_answers_motion_by_motion_is_present_with_the_most_it_say
             "record_date": "2026-06-23",
             "capital": {"A": 10_000},
         },
-        "motions": [
-            {"number": n, "title": "议案", "kind": "plain", "classes": ["A"]}
-            for n in ("1.00", "2.00")
-        ],
+        "motions": [{"title": "议案", "classes": ["A"], **motion} for motion in motions],
         "register": [
             {
                 "holder": "HK",
@@ -164,16 +157,41 @@ def test_a_nominee_that_answers_motion_by_motion_is_present_with_the_most_it_say
                 "at": "10:00:00.000",
                 "channel": "internet",
                 "account": "B880000001",
-                "declared": sum(next(iter(said.values())).values()),
+                "declared": declared,
                 "votes": said,
             }
-            for seq, said in enumerate(votes, start=1)
+            for seq, (declared, said) in enumerate(votes, start=1)
         ],
     }
+    return run_scenario(scenario)["result"]
 
-    result = run_scenario(scenario)["result"]
+
+def test_a_nominee_that_answers_motion_by_motion_is_present_with_the_most_it_says():
+    split = {"against": 0, "abstain": 0}
+    motions = [{"number": number, "kind": "plain"} for number in ("1.00", "2.00")]
+    votes = [(n, {number: {"for": n, **split}}) for n, number in [(3_000, "1.00"), (5_000, "2.00")]]
+
+    result = result_of_a_nominee(motions, votes)
 
     assert result["attendance"]["votes"] == 5_000
     first, second = (result["motions"][n]["total"] for n in ("1.00", "2.00"))
     assert (first["for"], first["against"], first["abstain"]) == (3_000, 0, 2_000)
     assert (second["for"], second["against"], second["abstain"]) == (5_000, 0, 0)
+
+
+def test_a_recused_nominee_whose_votes_are_all_invalid_is_listed_with_its_first_declaration():
+    election = {
+        "number": "1.00",
+        "kind": "cumulative",
+        "seats": 1,
+        "candidates": [{"number": "1.01", "name": "甲"}],
+        "recused": ["HK"],
+    }
+    votes = [(declared, {"1.00": {"1.01": declared + 1}}) for declared in (3_000, 2_000)]
+
+    result = result_of_a_nominee([election], votes)
+
+    assert result["motions"]["1.00"]["excluded"] == [
+        {"holder": "HK", "reason": "RECUSED", "votes": 3_000}
+    ]
+    assert result["attendance"]["votes"] == 0

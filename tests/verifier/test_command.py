@@ -95,17 +95,6 @@ def test_a_bundle_that_cannot_be_read_has_a_status_of_its_own(run, tmp_path):
     assert json.loads(document)["outcome"] == "unreadable"
 
 
-def test_a_switch_that_the_program_does_not_know_is_named(run, book, tmp_path):
-    book.agenda["policies"] |= {"first_vote_scope": "MOTION", "seg_bounds": "UPPER_INCLUDED"}
-    book.ballots = [b.replace(b.split("agenda ")[1][:64], book.agenda_hash) for b in book.ballots]
-    path = writer.pack(files_of(book), tmp_path / "bundle.zip")
-
-    status, text = run(str(path), "--key", LOG.vkey)
-
-    assert status == 0
-    assert "注意:议程中有本程序不认识的规则:seg_bounds。" in text
-
-
 def test_machines_read_steps_figures_and_failures(run, book, tmp_path):
     book.cast("nobody", {"1.00": "FOR", "2.00": "FOR"}, shares=7)
     path = writer.pack(files_of(book), tmp_path / "bundle.zip")

@@ -160,9 +160,10 @@ def test_json_that_could_be_read_in_two_ways_is_refused(text, why):
         (("share_classes", 0, "capital"), True),
         (("share_classes",), []),
         (("policies", "closing_price"), "1e9999999"),
-        (("policies", "pct_policy"), "ROUND"),
-        (("policies", "invalid_occupies_slot"), 1),
         (("meeting", "meeting_date"), "tomorrow"),
+        (("meeting", "meeting_date"), "2026-02-30"),
+        (("meeting", "meeting_date"), "0001-01-01"),
+        (("meeting", "is_rehearsal"), "no"),
         (("meeting",), []),
     ],
 )
@@ -176,6 +177,26 @@ def test_an_agenda_that_is_not_one_is_refused(refused, book, place, value):
     why = refused(zipped({**files_of(book), "agenda.json": writer.canonical(document)}))
 
     assert why.startswith("agenda.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pct_policy", "ROUND"),
+        ("first_vote_scope", None),
+        ("invalid_occupies_slot", 1),
+        ("onsite_time_default", "NEVER"),
+        ("votes_of_the_chairman", "DOUBLE"),
+        ("onsite_vote_start ", "14:00:00"),
+    ],
+)
+def test_a_rule_that_the_program_does_not_know_is_refused_by_its_name(refused, book, name, value):
+    book.change(policies={name: value})
+
+    why = refused(zipped(files_of(book)))
+
+    rule = f"{name} = {value}"
+    assert why == f"agenda.json, policies: {rule} is a rule unknown to this program"
 
 
 @pytest.mark.parametrize(

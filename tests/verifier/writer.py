@@ -163,6 +163,13 @@ class Book:
     def agenda_hash(self) -> str:
         return sha256(canonical(self.agenda)).hex()
 
+    def change(self, **facts: dict[str, Any]) -> None:
+        """Say something else of the agenda's meeting or policies; ballots are of the new agenda."""
+        earlier = self.agenda_hash
+        for part, changed in facts.items():
+            self.agenda[part] |= changed
+        self.ballots = [text.replace(earlier, self.agenda_hash) for text in self.ballots]
+
     def cast(
         self,
         name: str,

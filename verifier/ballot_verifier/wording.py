@@ -53,8 +53,8 @@ STEPS: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = (
     (
         ("议程", "Agenda"),
         (
-            "议程文件就是投票时的议程",
-            "the agenda is the one on which every ballot was cast",
+            "议程文件就是投票时的议程,投票时段是规则规定的",
+            "the agenda is the one on which every ballot was cast; the polls kept their hours",
         ),
     ),
     (

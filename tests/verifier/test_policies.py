@@ -29,19 +29,18 @@ TWO_NAMES = {"4.01": 300, "4.02": 300}
 
 
 def counted(policies, votes, *, motions=(*PLAIN, ELECTION), insiders=(), price=None):
-    """The result of votes of other channels, each a holder and choices; capital is 1,000 A shares.
+    """The result of votes of other channels, one after the other; capital is 1,000 A shares.
 
-    They come in one after the other. Same holder, same voter.
+    Each is a holder, choices, and what else is not usual.
     """
     switches = {**policies, "closing_price": price}
     document = writer.agenda(motions, classes={"A": {"capital": 1_000}}, policies=switches)
     agenda = documents.read_agenda(document)
     count = Count(agenda, insiders=insiders)
-    for seq, (holder, choices, *more) in enumerate(votes, start=1):
-        vote = Vote("INTERNET", "A", f"{DAY}T02:00:00.000000Z", seq, seq, choices)
-        vote = replace(vote, **(more[0] if more else {}))
-        name = id(holder)
-        count.add_other(name, holder, vote, judging.judge_other_vote(agenda, holder, vote))
+    for seq, (holder, choices, *unusual) in enumerate(votes, start=1):
+        usual = Vote("INTERNET", "A", f"{DAY}T02:00:00.000000Z", seq, seq, choices)
+        vote = replace(usual, **dict(*unusual))
+        count.add_other(id(holder), holder, vote, judging.judge_other_vote(agenda, holder, vote))
     return results.result_of(agenda, count.finish())
 
 

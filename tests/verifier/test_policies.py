@@ -13,8 +13,8 @@ from ballot_verifier.judging import Holder, Vote
 from ballot_verifier.policies import VALUES
 from meetings.models import POLICIES
 from tests.verifier import writer
-from tests.verifier.conftest import TOTALS, failed
-from tests.verifier.writer import DAY
+from tests.verifier.conftest import TOTALS, failed, figures
+from tests.verifier.writer import DAY, Book, voter
 
 PLAIN = [{"number": "1.00"}, {"number": "2.00"}]
 ELECTION = {
@@ -26,6 +26,7 @@ ELECTION = {
 BIG, SMALL = Holder("I", {"A": 600}), Holder("I", {"A": 400})
 OVER_LIMIT, ALL_HIS = {"4.01": 601}, {"4.02": 600}
 TWO_NAMES = {"4.01": 300, "4.02": 300}
+HALVES = figures(25_000, 25_000, 0, pct=("50.0000", "50.0000", "0.0000"))
 
 
 def counted(policies, votes, *, motions=(*PLAIN, ELECTION), insiders=(), price=None):
@@ -217,6 +218,31 @@ def test_who_is_a_minority_holder_is_a_policy(policy, minority):
     )
 
     assert opinions(result["motions"]["1.00"]["minority"]) == minority
+
+
+@pytest.mark.parametrize(
+    ("policy", "minority"),
+    [
+        ("GE_5_OR_INSIDER", figures(0, 0, 0, pct=("0.0000",) * 3)),
+        ("GT_5_OR_INSIDER", HALVES),
+    ],
+)
+def test_so_is_whether_a_group_with_exactly_five_percent_is_large(check, policy, minority):
+    motions = [{"number": "1.00", "is_for_minority_count": True}]
+    agenda = writer.agenda(motions, policies={"sm_threshold": policy})
+    book = Book(agenda, holders=[(voter(name), "I", {"A": 25_000}) for name in "PQ"])
+    book.lists["concert_parties"] = {"1": sorted([voter("P"), voter("Q")])}
+    book.cast("P", {"1.00": "FOR"}, shares=25_000)
+    book.cast("Q", {"1.00": "AGAINST"}, shares=25_000)
+    present = {"holders": 2, "votes": 50_000, "ratio": "5.0000"}
+    counts = {"classes": {"A": HALVES}, "total": HALVES, "minority": minority}
+    book.totals = {
+        **TOTALS,
+        "attendance": {**present, "classes": {"A": present}},
+        "motions": {"1.00": {**counts, "excluded": [], "outcome": "rejected"}},
+    }
+
+    assert failed(check(book)) == {}
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,6 @@ from ballot_verifier.verifying import Report, verify
 from tests.verifier import writer
 from tests.verifier.writer import DAY, Book, record, voter
 
-# Bundles of the portal's own need its log.
-HAS_LOG = (Path(__file__).parents[2] / "ballots" / "log" / "bundle.py").exists()
-collect_ignore = [] if HAS_LOG else ["test_server_bundles.py"]
 MOTIONS = [
     {"number": "1.00", "title": "关于年度报告的议案"},
     {"number": "2.00", "title": "关于修改公司章程的议案", "threshold": "SPECIAL"},

@@ -45,8 +45,8 @@ def counted(policies, votes, *, motions=(*PLAIN, ELECTION), insiders=(), price=N
     return results.result_of(agenda, count.finish())
 
 
-def opinions(figures):
-    return figures["for"], figures["against"], figures["abstain"]
+def opinions(counts):
+    return counts["for"], counts["against"], counts["abstain"]
 
 
 def total(result, number):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from django.test import override_settings
 
-from identity import links
 from identity.links import Link, personal_url, read_link, sign_link
 from meetings import keys, live
 from tests.factories import make_meeting

@@ -123,7 +123,7 @@ class Carrier:
         self.faults = Faults()
         self.options = {"secret": secret, **(options or {})}
         self._receipt_url = urlsplit(receipt_url)
-        self._to_report: queue.SimpleQueue[tuple[float, list[Fate]]] = queue.SimpleQueue()
+        self._to_report: queue.SimpleQueue[tuple[float, list[Fate]] | None] = queue.SimpleQueue()
         self._changing_faults = threading.Lock()
         threading.Thread(target=self._report, daemon=True).start()
 
@@ -216,13 +216,21 @@ class Carrier:
         for post in posts:
             self._post_until_taken(post)
 
+    def retire(self) -> None:
+        """Report what is waiting, and no more."""
+        self._to_report.put(None)
+
     def _report(self) -> None:
-        """Post receipts for ever, in batches, each a moment after its messages."""
-        while True:
-            due, fates = self._to_report.get()
+        """Post receipts until it retires, in batches, each a moment after its messages."""
+        while (first := self._to_report.get()) is not None:
+            due, fates = first
             time.sleep(max(0.0, due - time.monotonic()))
             while len(fates) < self.receipts_in_one_post and not self._to_report.empty():
-                fates = fates + self._to_report.get()[1]
+                following = self._to_report.get()
+                if following is None:
+                    self.retire()
+                    break
+                fates = fates + following[1]
             if self.faults.reordered_receipts:
                 fates = fates[::-1]
             most = self.receipts_in_one_post

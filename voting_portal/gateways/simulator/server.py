@@ -57,6 +57,8 @@ class Simulator(ThreadingHTTPServer):
     def server_close(self) -> None:
         super().server_close()
         if hasattr(self, "inbox"):  # not when the port was taken
+            for carrier in (self.carrier, *self.others.values()):
+                carrier.retire()
             self.inbox.close()
 
     def handle_error(self, request: object, client_address: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection
 
@@ -63,6 +64,12 @@ class Entitlement:
             if share_class.number not in self.cast and agenda.votable(share_class):
                 return share_class
         return None
+
+    def done_at(self, agenda: Agenda) -> datetime | None:
+        """When the last ballot was cast; None while there is something left to vote on."""
+        if not self.cast or self.next_class(agenda):
+            return None
+        return max(ballot.cast_at for ballot in self.cast.values())
 
 
 def read_entitlement(holder_id: int, generation: int) -> Entitlement | None:

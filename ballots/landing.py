@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from ballots.entitlement import Entitlement, read_entitlement
 from ballots.stage import Stage, stage_of
 from ballots.templatetags.figures import time_left
+from identity import canaries
 from identity import views as identity_views
 from identity.links import read_link
 from identity.voters import private
@@ -45,6 +46,7 @@ def landing(request: HttpRequest, code: str = "") -> HttpResponseBase:
         return identity_views.bad_link(request)
     entitlement = read_entitlement(link.holder_id, link.generation)
     if entitlement is None:
+        canaries.watch(link, code)
         return identity_views.bad_link(request)
     now = timezone.now()
     agenda = live.agenda(link.meeting_id)
@@ -54,7 +56,11 @@ def landing(request: HttpRequest, code: str = "") -> HttpResponseBase:
         if not (can_vote or entitlement.cast):
             return see_other(request.path)
         response = identity_views.begin_session(
-            request, link, holder=entitlement.holder, agenda=agenda
+            request,
+            link,
+            holder=entitlement.holder,
+            agenda=agenda,
+            done_at=entitlement.done_at(agenda),
         )
     else:
         response = _page(request, entitlement, agenda, stage, can_vote=can_vote, now=now)

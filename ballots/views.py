@@ -22,7 +22,7 @@ from ballots.paper import Paper, marked_class
 from ballots.rules import AlreadyCast, BadBallot, CannotCast, NotTaken, NoVotes, RecusedOnly
 from ballots.stage import Stage, stage_of
 from identity.preferences import with_preferences
-from identity.voters import VoterRequest, draft_cookie, voter_required
+from identity.voters import VoterRequest, draft_cookie, end, is_over, voter_required
 from meetings import live
 from meetings.agenda import Agenda, ClassPaper
 from meetings.models import Holder
@@ -32,7 +32,11 @@ Page = Callable[[VoterRequest, Entitlement, Agenda], HttpResponseBase]
 
 
 def holder_page(page: Page) -> Callable[..., HttpResponseBase]:
-    """A page of a verified holder, with what the holder is entitled to now."""
+    """A page of a verified holder, with what the holder is entitled to now.
+
+    A session in which the last ballot was cast ends soon after it: on a phone that is handed on,
+    the choices stay on the page for a while and come back with a new code only.
+    """
 
     @voter_required(level=1)
     @with_preferences
@@ -43,6 +47,10 @@ def holder_page(page: Page) -> Callable[..., HttpResponseBase]:
         if entitlement is None or live.live_meeting(meeting) is None:
             return see_other("identity:start")
         agenda = live.agenda(meeting)
+        if is_over(voter, done_at=entitlement.done_at(agenda), now=timezone.now()):
+            response = see_other("identity:start")
+            end(response, meeting)
+            return response
         if voter.level < entitlement.level_needed(agenda):
             return see_other("identity:ways", meeting)
         return page(request, entitlement, agenda)

@@ -3,14 +3,18 @@
 Failures are counted, visits are not: thousands of holders may share one carrier's address. Counters
 live in Redis and nothing but counters does. When Redis is down a limit that guards the vote itself
 goes on by this process's own count; one that costs money or guards staff refuses.
+
+What is counted is watched as well, all addresses together: when a minute's sum reaches `alarm_at`,
+one line at ERROR says `alarm NAME` (docs/security.md). It refuses nobody.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -31,18 +35,47 @@ class Limit:
     # Where it is counted: links are judged without a network call, so by each process for itself.
     is_shared: bool
     is_open_without_redis: bool
+    alarm_at: int  # in a minute from all addresses, counted where the limit is
+
+    @functools.cached_property
+    def watched(self) -> Limit:
+        """The minute's sum of all addresses, as a limit; it never refuses."""
+        return replace(
+            self,
+            name=f"{self.name}-all",
+            count=self.alarm_at,
+            seconds=60,
+            is_open_without_redis=True,
+        )
 
 
-INVALID_LINKS = Limit("invalid-link", 60, 60, is_shared=False, is_open_without_redis=True)
-LOG_FAILURES = Limit("log-failure", 30, 60, is_shared=False, is_open_without_redis=True)
-CODE_FAILURES = Limit("code-failure", 30, 3600, is_shared=True, is_open_without_redis=True)
+INVALID_LINKS = Limit(
+    "invalid-link", 60, 60, is_shared=False, is_open_without_redis=True, alarm_at=600
+)
+LOG_FAILURES = Limit(
+    "log-failure", 30, 60, is_shared=False, is_open_without_redis=True, alarm_at=600
+)
+CODE_FAILURES = Limit(
+    "code-failure", 30, 3600, is_shared=True, is_open_without_redis=True, alarm_at=3_000
+)
 # 22 bits prove a vote code, where 88 prove a link: far fewer guesses, counted for all processes.
-VOTE_CODE_FAILURES = Limit("vote-code", 10, 900, is_shared=True, is_open_without_redis=True)
+VOTE_CODE_FAILURES = Limit(
+    "vote-code", 10, 900, is_shared=True, is_open_without_redis=True, alarm_at=100
+)
 # Not a limit on holders (3 codes in 10 minutes a phone is), but on what one address can spend.
-CODES_SENT = Limit("code-sent", 1000, 3600, is_shared=True, is_open_without_redis=False)
-PROVIDERS_ASKED = Limit("provider-asked", 1000, 3600, is_shared=True, is_open_without_redis=True)
-PROVIDER_FAILURES = Limit("provider-failure", 30, 3600, is_shared=True, is_open_without_redis=True)
-STAFF_FAILURES = Limit("staff-failure", 10, 900, is_shared=True, is_open_without_redis=False)
+# The alarm is the rate of votes that an installation is sized for.
+CODES_SENT = Limit(
+    "code-sent", 1000, 3600, is_shared=True, is_open_without_redis=False, alarm_at=60_000
+)
+PROVIDERS_ASKED = Limit(
+    "provider-asked", 1000, 3600, is_shared=True, is_open_without_redis=True, alarm_at=60_000
+)
+PROVIDER_FAILURES = Limit(
+    "provider-failure", 30, 3600, is_shared=True, is_open_without_redis=True, alarm_at=300
+)
+STAFF_FAILURES = Limit(
+    "staff-failure", 10, 900, is_shared=True, is_open_without_redis=False, alarm_at=30
+)
 
 
 class TooMany(Exception):
@@ -69,7 +102,12 @@ def check(limit: Limit, request: HttpRequest, *, subject: str = "") -> None:
 
 
 def count(limit: Limit, request: HttpRequest, *, subject: str = "") -> None:
-    """Count one; raise TooMany when it is one too many."""
+    """Count one; raise TooMany when it is one too many.
+
+    What is counted by subject as well as by address is watched once, by address.
+    """
+    if not subject:
+        _watch(limit, request)
     _judge(limit, request, subject, increment=True)
 
 
@@ -78,6 +116,13 @@ def _judge(limit: Limit, request: HttpRequest, subject: str, *, increment: bool)
     used, wait = _usage(limit, request, key, increment=increment)
     if used > limit.count or (not increment and used >= limit.count):
         raise TooMany(wait)
+
+
+def _watch(limit: Limit, request: HttpRequest) -> None:
+    """Count for all addresses. Counting is atomic, so one of all processes says the alarm."""
+    used, _wait = _usage(limit.watched, request, "all", increment=True)
+    if used == limit.alarm_at:
+        log.error("alarm %s: %s within a minute", limit.name, used)
 
 
 def _usage(limit: Limit, request: HttpRequest, key: str, *, increment: bool) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from datetime import datetime
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -26,6 +27,7 @@ from identity.voters import (
     begin,
     end,
     is_cross_site,
+    is_over,
     keep,
     private,
     read_voter,
@@ -48,18 +50,27 @@ class WrongVoteCode(CannotVerify):
 
 
 def begin_session(
-    request: HttpRequest, link: Link, *, holder: Holder, agenda: Agenda
+    request: HttpRequest,
+    link: Link,
+    *,
+    holder: Holder,
+    agenda: Agenda,
+    done_at: datetime | None,
 ) -> HttpResponseBase:
     """A person pressed the button: give the browser a session, send the code, go and ask for it.
 
     A browser that is verified already goes on to the ballot; one that has a code that it may still
-    answer is not sent another.
+    answer is not sent another. `done_at` is when the holder's last ballot was cast, None before.
     """
     if is_cross_site(request):
         return start_again(request)
     now = timezone.now()
     voter = read_voter(request, link.meeting_id, now=now)
-    if voter is None or (voter.holder_id, voter.generation) != (link.holder_id, link.generation):
+    if (
+        voter is None
+        or (voter.holder_id, voter.generation) != (link.holder_id, link.generation)
+        or is_over(voter, done_at=done_at, now=now)
+    ):
         voter = begin(link, now=now)
     if voter.level:
         return see_other("ballots:ballot", link.meeting_id)

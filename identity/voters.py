@@ -2,7 +2,8 @@
 
 The cookie is the session: nothing of it is kept on the server, so losing Redis or a restart logs
 nobody out. It is signed, not sealed, and holds no personal data. Sign-out takes the cookie away; a
-copy of it would end by itself after IDLE or WHOLE.
+copy of it would end by itself after IDLE or WHOLE, and AFTER_VOTE once there is nothing left to
+cast, which the books say and no cookie can deny.
 
 Level 0 is the link alone, level 1 the link and a code to the registered phone.
 """
@@ -28,6 +29,7 @@ from voting_portal.common import ids
 
 IDLE = timedelta(minutes=10)
 WHOLE = timedelta(minutes=30)
+AFTER_VOTE = timedelta(minutes=5)
 _SALT = "identity.voters"
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 View = Callable[..., HttpResponseBase]
@@ -53,6 +55,16 @@ class Voter:
         """When it ends if nothing more is asked."""
         seen, started = timedelta(seconds=self.seen), timedelta(seconds=self.started)
         return _EPOCH + min(seen + IDLE, started + WHOLE)
+
+
+def is_over(voter: Voter, *, done_at: datetime | None, now: datetime) -> bool:
+    """Whether the session ended with the holder's last ballot, AFTER_VOTE ago or more.
+
+    One begun after the ballot was begun to look at it, and lives as long as any other.
+    """
+    if done_at is None:
+        return False
+    return voter.started <= _seconds(done_at) and now >= done_at + AFTER_VOTE
 
 
 class VoterRequest(HttpRequest):

@@ -1,4 +1,4 @@
-"""What every request needs: an id, the client's address, and the words that all pages show."""
+"""What every request needs: an id, the client's address, headers, and words of all pages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 
 from voting_portal.common.logs import request_id
+
+# What no page of ours asks a browser for, and no other site's page may take from us. Django and
+# django-csp send the other headers; deploy/nginx.conf sends all of them with its own answers.
+HEADERS = {
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
 
 
 class RequestIdMiddleware:
@@ -26,6 +33,19 @@ class RequestIdMiddleware:
             response["X-Request-Id"] = request_id.get()
         finally:
             request_id.reset(token)
+        return response
+
+
+class HeadersMiddleware:
+    """Send HEADERS with every answer, files and errors included."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        for name, value in HEADERS.items():
+            response[name] = value
         return response
 
 

@@ -1,0 +1,34 @@
+"""Canary links (诱饵链接): signed like a holder's, for indexes no register reaches, sent to nobody.
+
+They lie where only a thief would find them: in a backup, a key escrow, a list at a carrier. Whoever
+opens one has found that place or signs links with the meeting's key, and either is an alarm. The
+visitor is answered as for every bad link.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from identity.links import Link, personal_url
+from voting_portal.common import ids
+
+# The last indexes of a meeting. A register of 268 million holders would be refused long before.
+CANARIES = 1_000
+
+log = logging.getLogger(__name__)
+
+
+def canary_url(meeting_id: int, number: int) -> str:
+    """The absolute address of canary `number`, from 1 to CANARIES; ValueError for another.
+
+    KeyDestroyed when the meeting's keys are gone.
+    """
+    if not 0 < number <= CANARIES:
+        raise ValueError(f"there is no canary {number}: they are numbered from 1 to {CANARIES}")
+    return personal_url(ids.holder_id(meeting_id, ids.MAX_INDEX + 1 - number), 0)
+
+
+def watch(link: Link, code: str) -> None:
+    """Say so when a link without a holder is a canary: key id and meeting (`code[:5]`), no more."""
+    if ids.index_of(link.holder_id) > ids.MAX_INDEX - CANARIES:
+        log.critical("canary link opened: /v/%s of meeting %s", code[:5], link.meeting_id)

@@ -11,11 +11,10 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import translation
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from voting_portal.common.http import see_other
+from voting_portal.common.http import is_own_path, see_other
 
 TYPES = ("large", "normal")
 View = Callable[..., HttpResponseBase]
@@ -27,7 +26,7 @@ View = Callable[..., HttpResponseBase]
 def prefer(request: HttpRequest) -> HttpResponseBase:
     """Remember what was chosen and go back to the page."""
     to = request.POST.get("next", "/")
-    if not url_has_allowed_host_and_scheme(to, allowed_hosts=None):
+    if not is_own_path(to):
         to = "/"
     response: HttpResponseBase = see_other(to)
     _remember(response, request.POST.get("prefer", ""))

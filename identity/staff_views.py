@@ -7,7 +7,6 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -15,7 +14,7 @@ from identity import limits, second_factor, staff, staff_sessions
 from identity.models import User
 from identity.staff_sessions import before_second_factor
 from identity.voters import private
-from voting_portal.common.http import see_other
+from voting_portal.common.http import is_own_path, see_other
 from voting_portal.common.roles import Role
 
 
@@ -24,7 +23,7 @@ from voting_portal.common.roles import Role
 def sign_in(request: HttpRequest) -> HttpResponseBase:
     """Sign in with a name and a password; users without a password have links."""
     to = request.POST.get("next", request.GET.get("next", ""))
-    if not url_has_allowed_host_and_scheme(to, allowed_hosts=None):
+    if not is_own_path(to):
         to = ""
     if request.user.is_authenticated:
         return see_other("identity:staff-home")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from voting_portal.common.logs import request_id
 
@@ -67,6 +68,11 @@ def see_other(to: str, *args: object) -> HttpResponseRedirect:
     response = HttpResponseRedirect(resolve_url(to, *args))
     response.status_code = 303
     return response
+
+
+def is_own_path(to: str) -> bool:
+    """Whether a wish where to go is a path of this host: never another site, nor a view's name."""
+    return to.startswith("/") and url_has_allowed_host_and_scheme(to, allowed_hosts=None)
 
 
 def page_context(request: HttpRequest) -> dict[str, object]:

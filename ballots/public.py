@@ -11,6 +11,9 @@ from django.views.decorators.http import require_safe
 from meetings import live
 from meetings.models import Document
 
+# A title is what somebody wrote; what would lead out of a folder or a header is written otherwise.
+NO_NAME_OF_A_FILE = str.maketrans('/\\"<>|:*?', "_________")
+
 
 @login_not_required
 @require_safe
@@ -22,7 +25,7 @@ def document(_request: HttpRequest, meeting: int, number: int) -> HttpResponse:
     if found is None:
         raise Http404
     response = HttpResponse(bytes(found.content), content_type="application/pdf")
-    name = f"{found.title.removesuffix('.pdf')}.pdf"
+    name = f"{found.title.removesuffix('.pdf')}.pdf".translate(NO_NAME_OF_A_FILE)
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response["Cache-Control"] = "public, max-age=31536000, immutable"
     response["X-Robots-Tag"] = "noindex"

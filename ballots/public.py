@@ -12,7 +12,7 @@ from meetings import live
 from meetings.models import Document
 
 # A title is what somebody wrote; what would lead out of a folder or a header is written otherwise.
-NO_NAME_OF_A_FILE = str.maketrans('/\\"<>|:*?', "_________")
+NO_NAME_OF_A_FILE = str.maketrans(dict.fromkeys('/\\"<>|:*?\r\n', "_"))
 
 
 @login_not_required

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 
+from voting_portal.common.http import HEADERS
+
 pytestmark = pytest.mark.servers
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
@@ -37,6 +39,10 @@ class Echo(http.server.BaseHTTPRequestHandler):
         said = json.dumps({name: self.headers.get_all(name) for name in self.headers}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(said)))
+        if self.path == "/with-headers":
+            self.send_header("X-Content-Type-Options", "nosniff")
+            self.send_header("Content-Security-Policy", "default-src 'self'")
+            self.send_header("Cache-Control", "no-store, private")
         self.end_headers()
         self.wfile.write(said)
 
@@ -66,6 +72,17 @@ class Proxy:
         answer.body = answer.read().decode()
         client.close()
         return answer
+
+    def send(self, request: bytes) -> bytes:
+        """The answer to bytes that no client of ours would send."""
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        with (
+            socket.create_connection(("127.0.0.1", self.https), timeout=5) as plain,
+            trusting.wrap_socket(plain) as client,
+        ):
+            client.sendall(request)
+            return client.recv(65_536)
 
     def log_of(self, method: str, path: str, body: bytes | None = None) -> dict[str, object]:
         """What the access log says of a request; nginx writes after the answer is out."""
@@ -266,3 +283,66 @@ def test_many_requests_to_the_sign_in_from_one_address_are_slowed(proxy):
 
     assert statuses[0] == 200
     assert 429 in statuses
+
+
+OWN_HEADERS = {
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    **HEADERS,
+}
+
+
+def test_what_nginx_answers_by_itself_carries_the_headers_too(proxy):
+    answers = {
+        "no worker": proxy.ask("GET", "/broken"),
+        "too large": proxy.ask("POST", "/m/1/cast", b"x" * 1_048_577),
+        "inside only": proxy.ask("GET", "/ready"),
+        "no request": proxy.ask("GET", "/x", X_Long="y" * 40_000),
+    }
+
+    lacking = {
+        (what, name): answer.headers.get_all(name)
+        for what, answer in answers.items()
+        for name, value in OWN_HEADERS.items()
+        if answer.headers.get_all(name) != [value]
+    }
+    assert not lacking
+    assert {answer.status for answer in answers.values()} == {503, 413, 404, 400}
+
+
+def test_a_header_that_the_portal_sends_is_not_sent_twice(proxy):
+    answer = proxy.ask("GET", "/with-headers")
+
+    assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"]
+    assert answer.headers.get_all("Content-Security-Policy") == ["default-src 'self'"]
+    assert answer.headers.get_all("Cache-Control") == ["no-store, private"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5",
+        "Content-Length: 5\r\nContent-Length: 6",
+        "Transfer-Encoding: xchunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+        "Content-Length : 5",
+        "Content-Length: +5",
+    ],
+)
+def test_a_request_that_can_be_read_in_two_ways_reaches_no_worker(proxy, lines):
+    before = len(proxy.access_log.read_text())
+
+    answer = proxy.send(
+        f"POST /m/1/cast HTTP/1.1\r\nHost: vote.example\r\n{lines}\r\n\r\n0\r\n\r\nX".encode()
+    )
+
+    assert answer.split()[1] in {b"400", b"501"}
+    logged = proxy.access_log.read_text()[before:]
+    assert not [
+        line for line in logged.splitlines() if json.loads(line)["upstream"] not in ("", "-")
+    ]

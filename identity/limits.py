@@ -35,7 +35,7 @@ class Limit:
     # Where it is counted: links are judged without a network call, so by each process for itself.
     is_shared: bool
     is_open_without_redis: bool
-    alarm_at: int  # in a minute from all addresses, counted where the limit is
+    alarm_at: int = 0  # in a minute from all addresses, counted where the limit is; 0: never
 
     @functools.cached_property
     def watched(self) -> Limit:
@@ -76,6 +76,8 @@ PROVIDER_FAILURES = Limit(
 STAFF_FAILURES = Limit(
     "staff-failure", 10, 900, is_shared=True, is_open_without_redis=False, alarm_at=30
 )
+# Messages that an operator sends to a phone of the exchange to see how they arrive.
+TRIALS = Limit("trial", 10, 3600, is_shared=True, is_open_without_redis=False)
 
 
 class TooMany(Exception):
@@ -106,7 +108,7 @@ def count(limit: Limit, request: HttpRequest, *, subject: str = "") -> None:
 
     What is counted by subject as well as by address is watched once, by address.
     """
-    if not subject:
+    if limit.alarm_at and not subject:
         _watch(limit, request)
     _judge(limit, request, subject, increment=True)
 

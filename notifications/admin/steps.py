@@ -38,7 +38,6 @@ STEPS_FROM = {
     State.PAUSED: ("resume", "cancel"),
 }
 AWAKENING = ("start", "resume", "retry", "release")
-TRIALS = limits.Limit("trial", 10, 3600, is_shared=True, is_open_without_redis=False)
 OUTCOMES = {
     Outcome.ACCEPTED: _("通道已接收。"),
     Outcome.REJECTED: _("通道拒绝了这条短信。"),
@@ -78,7 +77,7 @@ def try_out(request: HttpRequest, campaign_id: int) -> HttpResponse:
     require_role(request, Role.OPERATOR)
     by = actor_of(request)
     try:
-        limits.count(TRIALS, request, subject=by)
+        limits.count(limits.TRIALS, request, subject=by)
         result = trials.send_trial(
             campaign_id,
             gateway=request.POST.get("gateway", ""),

@@ -14,6 +14,7 @@ import django
 ROWS = (
     "import_register",
     "link",
+    "flood",
     "open_page",
     "vote",
     "plan",

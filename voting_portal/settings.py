@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from voting_portal import embedded, env
+from voting_portal.common.logs import is_news
 
 django_stubs_ext.monkeypatch()  # Django's classes take type parameters at run time, too
 
@@ -302,6 +303,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "voting_portal.common.logs.JsonFormatter"}},
+    "filters": {"news": {"()": "django.utils.log.CallbackFilter", "callback": is_news}},
+    "loggers": {"django.request": {"filters": ["news"]}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": env.optional("LOG_LEVEL", "WARNING")},
 }

@@ -8,7 +8,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from identity import canaries, limits
 from identity.links import read_link
@@ -68,6 +68,19 @@ def test_without_redis_the_alarm_goes_on_in_the_process(settings, caplog):
     fail(SHARED, 10)
 
     assert len(alarms(caplog)) == 1
+
+
+def test_guessing_links_fills_no_log_and_what_is_forbidden_is_said(client, db, caplog):
+    """The proxy server's log has a line for each; the portal's has the alarm."""
+    make_meeting()
+    statuses = {client.get(f"/v/{number:025d}").status_code for number in range(80)}
+    said_of_links = list(caplog.records)
+
+    Client(enforce_csrf_checks=True).post("/m/1/leave", {"x": "1"})
+
+    assert statuses == {404, 429}
+    assert said_of_links == []
+    assert [record.status_code for record in caplog.records if hasattr(record, "status_code")]
 
 
 # --- Canaries ----------------------------------------------------------------------------------

@@ -18,6 +18,14 @@ _LINK = re.compile(
 _DIGITS = re.compile(r"(?<![0-9A-Za-z.-])[A-F]?\d{8,}[0-9X]?(?![0-9A-Za-z])")
 
 
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a line about a request says more than nginx's own: who guesses writes none.
+
+    404 and 429 are what guessing is answered with; thousands a second of them would fill a disk.
+    """
+    return getattr(record, "status_code", None) not in {404, 429}
+
+
 def without_personal_data(text: str) -> str:
     return _DIGITS.sub("[…]", _LINK.sub(r"\1\2\3…", text))
 

@@ -26,6 +26,7 @@ from identity.voters import VoterRequest, draft_cookie, end, is_over, voter_requ
 from meetings import live
 from meetings.agenda import Agenda, ClassPaper
 from meetings.models import Holder
+from voting_portal.common.counters import CASTS_REFUSED
 from voting_portal.common.http import see_other
 
 Page = Callable[[VoterRequest, Entitlement, Agenda], HttpResponseBase]
@@ -147,9 +148,10 @@ def cast(request: VoterRequest, paper: Paper) -> HttpResponseBase:
         )
     except AlreadyCast:
         pass
-    except BadBallot as refusal:
-        return _ballot_page(request, paper.refused(refusal))
     except CannotCast as refusal:
+        CASTS_REFUSED.labels(refusal.reason).inc()
+        if isinstance(refusal, BadBallot):
+            return _ballot_page(request, paper.refused(refusal))
         return _refused(request, agenda, refusal)
     response = see_other("ballots:confirmation", agenda.meeting_id)
     response.delete_cookie(draft_cookie(agenda.meeting_id), samesite="Lax")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from gunicorn.glogging import Logger
 
 from voting_portal.common.logs import JsonFormatter, without_personal_data
+from voting_portal.common.worker_counts import keep_counts
 
 bind = os.environ.get("WEB_BIND", "127.0.0.1:8000")
 worker_class = "gthread"
@@ -23,9 +27,20 @@ max_requests, max_requests_jitter = 50_000, 5_000
 limit_request_line, limit_request_fields, limit_request_field_size = 4_094, 60, 8_190
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
+# Workers count for /metrics in files here, which are summed when somebody asks.
+_counts = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="counts")))
+
 accesslog = "-" if os.environ.get("ACCESS_LOG", "on") == "on" else None
 access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"
 errorlog = "-"
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    keep_counts(worker.pid, directory=_counts)
+
+
+def on_exit(_server: Any) -> None:
+    shutil.rmtree(_counts, ignore_errors=True)
 
 
 class PortalLogger(Logger):

@@ -28,6 +28,7 @@ from meetings.models import Holder, MeetingKey
 from meetings.register.records import open_person
 from voting_portal import gateways
 from voting_portal.common import ids, locks
+from voting_portal.common.counters import CODES
 from voting_portal.common.refusals import Refusal
 from voting_portal.gateways.protocol import Message, Outcome
 
@@ -124,6 +125,7 @@ def begin_challenge(holder: Holder, *, agenda: Agenda, browser: str, now: dateti
     )
     message = Message(f"code-{challenge.pk}", phone, text, variables={"验证码": code})
     result = gateways.send_now(message)
+    CODES.labels(result.outcome.name.lower()).inc()
     if result.outcome not in (Outcome.ACCEPTED, Outcome.UNKNOWN):
         Challenge.objects.filter(pk=challenge.pk).update(expires_at=now)
         raise CannotSend

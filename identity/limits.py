@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from django_ratelimit.core import get_usage
 from redis.exceptions import RedisError
 
+from voting_portal.common.counters import LIMITS_HIT
 from voting_portal.common.http import client_address
 
 log = logging.getLogger(__name__)
@@ -117,6 +118,7 @@ def _judge(limit: Limit, request: HttpRequest, subject: str, *, increment: bool)
     key = subject or client_address(request)
     used, wait = _usage(limit, request, key, increment=increment)
     if used > limit.count or (not increment and used >= limit.count):
+        LIMITS_HIT.labels(limit.name).inc()
         raise TooMany(wait)
 
 

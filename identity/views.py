@@ -38,6 +38,7 @@ from meetings import live
 from meetings.agenda import Agenda
 from meetings.models import Holder
 from voting_portal.common import ids
+from voting_portal.common.counters import INVALID_LINKS
 from voting_portal.common.http import page_context, see_other
 
 
@@ -190,6 +191,7 @@ def start_again(request: HttpRequest, **_reason: str) -> HttpResponse:
 def bad_link(request: HttpRequest) -> HttpResponse:
     """One answer for every link that is not in force, whatever is wrong with it; 429 for an
     address that tries one after the other."""
+    INVALID_LINKS.inc()
     try:
         limits.count(limits.INVALID_LINKS, request)
         status = 404

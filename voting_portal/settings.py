@@ -71,6 +71,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "voting_portal.metrics.CountingMiddleware",
     # What sends headers stands outside whatever may answer, so that every answer carries them.
     "voting_portal.common.http.RequestIdMiddleware",
     "voting_portal.common.http.HeadersMiddleware",
@@ -176,6 +177,11 @@ CELERY_BEAT_SCHEDULE = {
     "ring for batches that wait": {
         "task": "notifications.tasks.ring",
         "schedule": timedelta(seconds=15),
+    },
+    "note that the timer rings": {
+        "task": "voting_portal.tasks.note_the_time",
+        "schedule": timedelta(seconds=15),
+        "options": {"expires": 15},
     },
     "apply delivery receipts": {
         "task": "notifications.tasks.apply_receipts",
@@ -296,6 +302,12 @@ WHITENOISE_USE_FINDERS = not IS_PRODUCTION
 
 HOTLINE = env.optional("HOTLINE", "400-888-8400")
 SMS_SIGNATURE = env.optional("SMS_SIGNATURE", "上证信息")
+
+# --- Monitoring: who shows this token reads /metrics; without one it does not exist ------------
+
+METRICS_TOKEN = env.optional("METRICS_TOKEN")
+if IS_PRODUCTION and METRICS_TOKEN:
+    env.secret("METRICS_TOKEN", development="")
 
 # --- Logs: one JSON object a line, without links and personal data ---------------------------
 

@@ -1,11 +1,13 @@
-"""What workers do for the apps that know no broker: the loading of registers."""
+"""What workers do for the apps that know no broker: load registers, show that the timer rings."""
 
 from __future__ import annotations
 
 from celery import shared_task
+from django.core.cache import cache
 from django.utils import timezone
 
 from meetings.register import receiving
+from voting_portal.facts import TIMER_KEY
 
 
 @shared_task
@@ -13,3 +15,9 @@ def load_registers() -> None:
     """Check and load the registers that were received, until none waits."""
     while receiving.load_next(now=timezone.now()):
         pass
+
+
+@shared_task
+def note_the_time() -> None:
+    """Leave the time where the monitoring looks: beat and a worker of `periodic` are alive."""
+    cache.set(TIMER_KEY, timezone.now().timestamp(), timeout=None)

@@ -40,6 +40,7 @@ def everybody(method: str, path: str, status: int) -> Row:
 TABLE = {
     "live": everybody(GET, "/live", 200),
     "ready": everybody(GET, "/ready", 200),
+    "metrics": everybody(GET, "/metrics", 404),
     "ballots:home": everybody(GET, "/", 200),
     "ballots:help": everybody(GET, "/help", 200),
     "ballots:privacy": everybody(GET, "/privacy", 200),

@@ -36,6 +36,10 @@ class CountingMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+        # A series that begins with its first failure never rises, and no alarm would see it.
+        for view in QUIET:
+            for status in (500, 503):
+                counters.REQUESTS.labels(view, status)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path == PATH:

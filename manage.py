@@ -7,7 +7,7 @@ import os
 import sys
 
 # Commands that need no database, or that start the servers in their own way.
-WITHOUT_SERVERS = {"embedded", "help", "version", "--help", "--version", "demo"}
+WITHOUT_SERVERS = {"embedded", "help", "version", "--help", "--version", "demo", "dial"}
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ READS = re.compile(
     r"""env\.(?:optional|required|secret|words|number|switch|gateways|identity_providers)\(\s*"(\w+)"|"""
     r"""environ(?:\.get\(\s*|\[)"(\w+)\""""
 )
-SET_BY_US = {"DJANGO_SETTINGS_MODULE"}  # a constant of the code, not a choice
+# Constants of the code, not choices.
+SET_BY_US = {"DJANGO_SETTINGS_MODULE", "PROMETHEUS_MULTIPROC_DIR"}
 COMPOSE_ONLY = {"SECRETS", "HTTP_PORT", "HTTPS_PORT", "SOCKET_GATEWAY"}
 
 

@@ -20,6 +20,8 @@ from django.db import Error, connection, transaction
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from ballots.log import sequencer
+
 TIMER_KEY = "timer-rang"
 DELIVERIES_KEY, DELIVERIES_SECONDS = "metrics-deliveries", 60
 STATEMENT_TIMEOUT = "2s"
@@ -143,7 +145,8 @@ DELIVERIES = Fact(
     "Share of the running campaigns' deliveries by state, 0 to 1.",
     """
     SELECT CASE WHEN delivery.state = 10 THEN 'queued' WHEN delivery.state = 20 THEN 'sending'
-                WHEN delivery.state = 25 THEN 'unknown' WHEN delivery.state = 50 THEN 'failed'
+                WHEN delivery.state = 25 THEN 'unknown'
+                WHEN delivery.state IN (45, 46, 50) THEN 'failed'
                 ELSE 'done' END,
            count(*)::float / sum(count(*)) OVER ()
     FROM notifications_delivery AS delivery
@@ -168,6 +171,7 @@ class Facts(Collector):
         database = redis_is = 0
         with contextlib.suppress(Error), transaction.atomic():
             families += [fact.family(_ask(fact)) for fact in FACTS]
+            families.append(_of_the_log())
             database = 1
         with contextlib.suppress(redis.RedisError, OSError):
             families += _of_redis(self.now)
@@ -178,6 +182,14 @@ class Facts(Collector):
         yield GaugeMetricFamily("portal_database_up", "PostgreSQL answers.", value=database)
         yield GaugeMetricFamily("portal_redis_up", "Redis answers.", value=redis_is)
         yield from families
+
+
+def _of_the_log() -> GaugeMetricFamily:
+    return GaugeMetricFamily(
+        "portal_log_behind_seconds",
+        "How long the oldest entry waits for the ballot log.",
+        value=sequencer.seconds_behind(),
+    )
 
 
 def _ask(fact: Fact) -> dict[str, float]:

@@ -12,10 +12,9 @@ from django.utils import timezone
 
 from identity import limits
 from identity.links import personal_url
-from notifications import campaigns
 from notifications.models import Campaign, Delivery, DeliveryBatch, Receipt
-from notifications.wording import default_wording
 from tests.factories import make_holder, make_holders, make_meeting
+from tests.notifications.conftest import start_campaign
 from voting_portal import facts, tasks
 
 pytestmark = pytest.mark.django_db
@@ -25,13 +24,9 @@ ANSWERS = {"m-1.00": "FOR", "m-2.00": "AGAINST", "c-3.01": "1500", "c-3.02": "50
 @pytest.fixture
 def running(db):
     """A campaign to ten holders that has begun."""
-    meeting, now = make_meeting(), timezone.now()
+    meeting = make_meeting()
     make_holders(meeting, 10)
-    campaign = campaigns.plan_campaign(
-        meeting.pk, wording=default_wording(), gateway="sms", by="operator:1", now=now
-    )
-    campaigns.approve_campaign(campaign.pk, by="operator:2", now=now)
-    return campaigns.start_campaign(campaign.pk, by="operator:1", now=now)
+    return start_campaign(meeting)
 
 
 # --- Who may ask -----------------------------------------------------------------------------
@@ -83,6 +78,7 @@ def test_links_not_in_force_and_limits_that_were_hit_are_counted(client, scraper
     limits.forget()
     for _try in range(tries):
         client.get("/v/1abcd2efgh3ijkl4mnop5qrst")
+    limits.forget()
 
     assert scraper.value("portal_invalid_links_total") == links + tries
     assert scraper.value("portal_limits_hit_total", limit="invalid-link") == hits + 2

@@ -2,8 +2,8 @@
 
 Each statement returns rows of (label, number) and is cheap: a small table, a partial index or a
 system view. The one pass over deliveries is made at most once a minute for all servers. No
-statement reads ballots, and deliveries are told as shares of their campaigns: how many holders
-remain to be written to would tell how many have voted.
+statement reads ballots, and deliveries of a meeting are told only while its polls are not open: how
+many are not written to tells how many have voted.
 """
 
 from __future__ import annotations
@@ -138,11 +138,11 @@ FACTS = (
         """,
     ),
 )
-# What was sent, was taken and has arrived counts together with what needed no sending: apart, these
-# states tell who has voted (notifications/progress.py).
+# From the opening to the seal deliveries tell of votes, since whoever has voted is not written to
+# (notifications/progress.py): of such meetings none is counted.
 DELIVERIES = Fact(
     "portal_deliveries_share",
-    "Share of the running campaigns' deliveries by state, 0 to 1.",
+    "Share of the running campaigns' deliveries by state, 0 to 1; not while polls are open.",
     """
     SELECT CASE WHEN delivery.state = 10 THEN 'queued' WHEN delivery.state = 20 THEN 'sending'
                 WHEN delivery.state = 25 THEN 'unknown'
@@ -152,7 +152,9 @@ DELIVERIES = Fact(
     FROM notifications_delivery AS delivery
     JOIN notifications_deliverybatch AS batch ON batch.id = delivery.batch_id
     JOIN notifications_campaign AS campaign ON campaign.id = batch.campaign_id
+    JOIN meetings_meeting AS meeting ON meeting.id = campaign.meeting_id
     WHERE campaign.state IN ('RUNNING', 'PAUSED')
+      AND (clock_timestamp() < meeting.polls_open_at OR meeting.polls_sealed_at IS NOT NULL)
     GROUP BY 1
     """,
     "state",

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from identity import limits
 from identity.links import personal_url
+from meetings.models import Meeting
 from notifications.models import Campaign, Delivery, DeliveryBatch, Receipt
 from tests.factories import make_holder, make_holders, make_meeting
 from tests.notifications.conftest import start_campaign
@@ -202,18 +203,37 @@ def test_a_ballot_that_was_refused_is_counted_by_its_reason(scraper, verified):
     assert scraper.value("portal_requests_total", view="ballots:cast", status="409") > 0
 
 
-def test_who_needed_no_message_cannot_be_told_from_who_got_one(running, scraper):
+def shares(scraper):
+    return {
+        labels[0][1]: value
+        for (name, labels), value in scraper.series().items()
+        if name == "portal_deliveries_share"
+    }
+
+
+def some_skipped_some_failed():
     some = list(Delivery.objects.values_list("pk", flat=True)[:8])
     Delivery.objects.filter(pk__in=some[:4]).update(state=Delivery.State.SKIPPED)
     Delivery.objects.filter(pk__in=some[4:6]).update(state=Delivery.State.DELIVERED)
     Delivery.objects.filter(pk__in=some[6:8]).update(state=Delivery.State.FAILED)
 
-    series = scraper.series()
 
-    shares = {
-        labels[0][1]: value for (name, labels), value in series.items() if name.endswith("_share")
-    }
-    assert shares == {"queued": 0.2, "sending": 0, "unknown": 0, "failed": 0.2, "done": 0.6}
+def test_before_the_polls_deliveries_are_told_as_shares(running, scraper):
+    some_skipped_some_failed()
+    tomorrow = timezone.now() + timedelta(days=1)
+    Meeting.objects.update(polls_open_at=tomorrow, polls_close_at=tomorrow + timedelta(hours=6))
+
+    found = shares(scraper)
+
+    assert found == {"queued": 0.2, "sending": 0, "unknown": 0, "failed": 0.2, "done": 0.6}
+
+
+def test_while_polls_are_open_who_was_not_written_to_is_not_told(running, scraper):
+    some_skipped_some_failed()
+
+    found = shares(scraper)
+
+    assert set(found.values()) == {0}
 
 
 def test_no_statement_reads_ballots():

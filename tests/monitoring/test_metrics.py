@@ -179,6 +179,7 @@ def without_own_noise(scraper):
         for key, value in scraper.series().items()
         if key[0].startswith("portal_")
         and "seconds" not in key[0]
+        and key[0] != "portal_database_connections"
         and ("view", "metrics") not in key[1]
     } | {
         key: value

@@ -36,9 +36,8 @@ from voting_portal.common import ids
 pytestmark = pytest.mark.django_db
 READS_VOTES = re.compile(r"ballots_(ballot|othervote)\b", re.IGNORECASE)
 BALLOT_OF_ALL = """
-INSERT INTO ballots_ballot (id, holder_id, share_class, shares, choices, level, code, cast_at)
-SELECT id << 3, id, 0, 100, '{"1.00": "FOR", "2.00": "FOR"}', 1, upper(left(md5(id::text), 16)),
-       now()
+INSERT INTO ballots_ballot (id, holder_id, share_class, shares, choices, level, commitment, cast_at)
+SELECT id << 3, id, 0, 100, '{"1.00": "FOR", "2.00": "FOR"}', 1, sha256(id::text::bytea), now()
 FROM meetings_holder WHERE id >= %s AND id < %s
 """
 WHOLE = {"1.00": "FOR", "2.00": "AGAINST"}

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture
 def holder(live_server, settings):
-    settings.PUBLIC_URL = live_server.url
+    settings.PUBLIC_URL = settings.STAFF_URL = live_server.url
     meeting = make_meeting(issuer=make_issuer(short_name="浦江科技"))
     return make_holder(meeting, shares=12_300)
 
@@ -185,7 +185,7 @@ def test_what_is_pressed_is_large_enough(holder, to_ballot, open_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_for_everybody_and_for_staff(scheme, live_server, settings, open_page):
-    settings.PUBLIC_URL = live_server.url
+    settings.PUBLIC_URL = settings.STAFF_URL = live_server.url
     issuer = make_issuer(short_name="浦江科技")
     make_meeting(issuer=issuer)
     secretary = make_secretary(issuer)

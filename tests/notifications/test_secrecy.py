@@ -30,7 +30,7 @@ def vote(meeting, *indexes):
             shares=100,
             choices={},
             level=1,
-            code=f"{index:016d}",
+            commitment=index.to_bytes(32),
             cast_at=timezone.now(),
         )
 

@@ -27,7 +27,7 @@ smoke: install  ## Walk the same road without a person
 	@$(RUN) manage.py smoke
 
 test: install lint  ## Lint, types, layers, migrations and all tests
-	@$(RUN) -m pytest -q
+	@$(RUN) -m pytest -q --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 peers: install .data/peers/bin/sdks .data/peers/node_modules  ## Hold ours against software of others
 	@$(RUN) -m pytest -q tests/peers

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.db.models.signals import post_migrate  # noqa: TID251 - only a flush needs it
@@ -18,7 +20,17 @@ from voting_portal.common import partitions
 
 
 def pytest_configure() -> None:
-    embedded.start_what_is_missing()
+    """Have servers; of several processes that test side by side, each has a Redis of its own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker:
+        embedded.start_what_is_missing()
+        return
+    place = 2 + int(worker.removeprefix("gw"))  # 0 is the checkout's own, 1 the smoke test's
+    settings.REDIS_URL = f"{settings.REDIS_URL.partition('?')[0]}?db={place}"
+    settings.CACHES["default"]["LOCATION"] = settings.REDIS_URL
+    settings.CELERY_BROKER_URL = settings.REDIS_URL.replace("unix://", "redis+socket://").replace(
+        "?db=", "?virtual_host="
+    )
 
 
 @pytest.fixture(autouse=True)

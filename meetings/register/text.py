@@ -49,12 +49,16 @@ class TextReader:
     def _read_header(self) -> list[str]:
         reader = csv.reader(self._lines, delimiter=self._separator, strict=True)
         try:
-            header = next(reader, [])
+            header: list[str] = []
+            for header in reader:
+                if header:
+                    break
+                self.header_line += 1  # a blank line before it
         except csv.Error:
             raise Unreadable(Finding("UNCLOSED_QUOTE", line=1)) from None
         except _NotALine as fault:
             raise Unreadable(Finding(fault.kind, line=1)) from None
-        if not header and not self._lines.rest().strip():
+        if not header:
             raise Unreadable(Finding("EMPTY_FILE"))
         if len(header) == 1 and heading_of(header[0]) is None:
             raise Unreadable(Finding("NOT_A_REGISTER"))

@@ -459,3 +459,14 @@ def test_a_bomb_dies_at_once_and_small(content, file_name, expected):
     assert [kind for kind, *_ in found] == [expected]
     assert seconds < 0.5  # 0.2 and the tracing
     assert peak < 25_000_000
+
+
+def test_blank_lines_before_the_headers_are_passed_over():
+    lines = ["", "", ",".join(HEADERS), ",".join("x" for _header in HEADERS), ""]
+
+    reader = reading.open_register(io.BytesIO("\r\n".join(lines).encode()), file_name="a.csv")
+    layout = profiles.recognise(reader.headers, line=reader.header_line)
+    (chunk,) = reader.chunks(layout)
+
+    assert reader.header_line == 3
+    assert list(chunk.frame["line"]) == [4]

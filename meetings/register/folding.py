@@ -6,32 +6,36 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-import polars as pl
 from django.conf import settings
 from django.db import connection
 from psycopg import sql
 
 from meetings.register.findings import Finding
 from meetings.register.records import Person
-from meetings.register.sealed_rows import HOLDER_COLUMNS, copy_lines, record_context
+from meetings.register.sealed_rows import HOLDER_COLUMNS, record_context
 from meetings.register.staging import Staging
 from voting_portal.common import sealing
 
 FOLD_BATCH = 2_000
-# The rows that have something in common with another one: an account, or a person.
+# The rows that have something in common with another one: an account, or a person. Joins find them,
+# which the database shares out among its workers; it does not so with groups of nearly one row.
 _ROWS = """
-CREATE TEMPORARY TABLE {rows} AS
-    SELECT a.*, h.person_index, h.kind FROM {holdings} a JOIN {holders} h USING (id)
-    WHERE account_index IN (
-        SELECT account_index FROM {holdings} GROUP BY account_index HAVING count(*) > 1
-    ) OR person_index IN (
-        SELECT person_index FROM {holders} GROUP BY person_index HAVING count(*) > 1
+CREATE TEMPORARY TABLE {common} AS
+    SELECT id FROM {holdings} a WHERE EXISTS (
+        SELECT FROM {holdings} b WHERE b.account_index = a.account_index AND b.id <> a.id
+    )
+    UNION
+    SELECT id FROM {holders} a WHERE EXISTS (
+        SELECT FROM {holders} b WHERE b.person_index = a.person_index AND b.id <> a.id
     );
+ANALYZE {common};
+CREATE TEMPORARY TABLE {rows} AS
+    SELECT a.*, h.person_index, h.kind, h.ctid AS holder_at, a.ctid AS holding_at
+    FROM {common} JOIN {holdings} a USING (id) JOIN {holders} h USING (id);
 ANALYZE {rows}
 """
 _ACCOUNTS = """
@@ -56,7 +60,7 @@ WHERE r.id = t.id AND (r.person_index, r.kind) <> (best.person_index, best.kind)
 # for others, or not at all.
 _PERSONS = """
 CREATE TEMPORARY TABLE {persons} AS
-    SELECT id, first, person_index, kind FROM (
+    SELECT id, first, person_index, kind, holder_at FROM (
         SELECT *, min(id) OVER person AS first, count(*) OVER person AS times FROM {rows}
         WINDOW person AS (
             PARTITION BY person_index, CASE WHEN kind IN ('N', 'V') THEN kind END
@@ -68,18 +72,19 @@ _PERSONS_ROWS = """
 SELECT p.first, id, p.kind, name_masked, phone_masked, shares, p.person_index, phone_index, sealed
 FROM {persons} p JOIN {holders} h USING (id) ORDER BY first, id
 """
-_LEAVE = "DELETE FROM {holders} h USING {persons} p WHERE h.id = p.id"
+# By their places, which takes no look at all the others.
+_LEAVE = "DELETE FROM {holders} WHERE ctid = ANY (ARRAY(SELECT holder_at FROM {persons}))"
 _HOLDINGS = """
-DELETE FROM {holdings} a USING {rows} r WHERE a.id = r.id;
+DELETE FROM {holdings} WHERE ctid = ANY (ARRAY(SELECT holding_at FROM {rows}));
 INSERT INTO {holdings} (id, holder_id, account_index, account_masked, share_class, shares)
     SELECT min(id), min(coalesce(first, id)), account_index, min(account_masked), share_class,
         sum(shares)
     FROM {rows} LEFT JOIN {persons} USING (id) GROUP BY account_index, share_class;
 ALTER TABLE {holdings} DROP line, DROP nature, DROP told;
-DROP TABLE {rows}, {persons}
+DROP TABLE {common}, {rows}, {persons}
 """
 _HOLDERS = "SELECT count(*), count(*) FILTER (WHERE phone_masked <> '') FROM {holders}"
-_COPY = "COPY {holders} ({columns}) FROM STDIN (FORMAT csv, NULL '\\N')"
+_COPY = "COPY {holders} ({columns}) FROM STDIN"
 
 
 class Folding:
@@ -87,14 +92,15 @@ class Folding:
 
     def __init__(self, staging: Staging) -> None:
         self._keys = staging.keys
-        self._sealer = sealing.sealer(self._keys.records, algorithm=settings.SEALING_ALGORITHM)
+        self._seal = sealing.sealer(self._keys.records, algorithm=settings.SEALING_ALGORITHM)
+        self._open = sealing.opener(self._keys.records)
         token = secrets.token_hex(4)
         self._names: dict[str, sql.Composable] = {
             "base": sql.Literal(staging.base),
             "holders": sql.Identifier(staging.holders),
             "holdings": sql.Identifier(staging.holdings),
             "columns": sql.SQL(", ").join(map(sql.Identifier, HOLDER_COLUMNS)),
-            **{name: sql.Identifier(f"{name}_{token}") for name in ("rows", "persons")},
+            **{name: sql.Identifier(f"{name}_{token}") for name in ("common", "rows", "persons")},
         }
         self._execute(_ROWS)
 
@@ -135,34 +141,25 @@ class Folding:
             self._copy_merged(waiting)
 
     def _copy_merged(self, folded: list[Any]) -> None:
-        merged = [self._merged(first, list(rows)) for first, rows in groupby(folded, itemgetter(0))]
-        if not merged:
+        if not folded:
             return
-        schema = {
-            name: pl.Binary if name in ("person_index", "phone_index", "sealed") else None
-            for name in HOLDER_COLUMNS
-        }
-        lines = copy_lines(pl.DataFrame(merged, schema=schema, orient="row"))
         with connection.cursor() as cursor, cursor.copy(self._compose(_COPY)) as copy:
-            copy.write(lines)
+            for first, rows in groupby(folded, itemgetter(0)):
+                copy.write_row(self._merged(first, list(rows)))
 
     def _merged(self, holder: int, rows: list[Any]) -> tuple[Any, ...]:
         """One holder from the rows of a person: the first row's words, the first phone that can be
         reached, every account once and the sums of the shares."""
-        persons = [
-            Person.decode(
-                sealing.open_sealed(self._keys.records, sealed, context=record_context(row))
-            )
-            for _first, row, *_rest, sealed in rows
-        ]
+        persons = [Person.decode(self._open(row[-1], record_context(row[1]))) for row in rows]
         with_phone = next((at for at, person in enumerate(persons) if person.phone), 0)
         accounts = dict.fromkeys(account for person in persons for account in person.accounts)
-        person = replace(persons[0], phone=persons[with_phone].phone, accounts=tuple(accounts))
+        of = persons[0]
+        person = Person(of.name, of.id_type, of.id_number, persons[with_phone].phone, (*accounts,))
         _first, _row, kind, name_masked, _phone, _shares, person_index, *_rest = rows[0]
         *_rest, phone_masked, _shares, _person, phone_index, _sealed = rows[with_phone]
-        sums = [sum(shares) for shares in zip(*(row[5] for row in rows), strict=True)]
-        sealed = self._sealer(person.encode(), record_context(holder))
+        sums = [sum(of_class) for of_class in zip(*(row[5] for row in rows), strict=True)]
         shares = "{" + ",".join(map(str, sums)) + "}"
+        sealed = self._seal(person.encode(), record_context(holder))
         return holder, kind, name_masked, phone_masked, shares, person_index, phone_index, sealed
 
     def _compose(self, statement: str) -> sql.Composed:

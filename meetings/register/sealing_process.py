@@ -6,10 +6,13 @@ who started it. Keys and rows go through the pipes: never an argument, the envir
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -17,6 +20,8 @@ import polars as pl
 
 from meetings.register.sealed_rows import Lines, RowSealer
 
+# A chunk of rows waits in the pipe while the process is busy with the one before.
+PIPE_BYTES = 1 << 20
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -27,8 +32,8 @@ class SealingStopped(Exception):
 class SealingProcess:
     """Seals chunk after chunk, in their order: each `give` is answered by one `take`.
 
-    `give` waits while the process is busy with the chunk before, so no more than two are on their
-    way. Both raise SealingStopped.
+    `give` waits for nothing; who gives bounds how many are on their way. `take` raises
+    SealingStopped.
     """
 
     def __init__(self, sealer: RowSealer) -> None:
@@ -43,10 +48,14 @@ class SealingProcess:
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):  # the system allows less, then it is slower
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._into = Connection(os.dup(self._process.stdin.fileno()), readable=False)
         self._out_of = Connection(os.dup(self._process.stdout.fileno()), writable=False)
         self._process.stdin.close()
         self._process.stdout.close()
+        self._giver = ThreadPoolExecutor(1, thread_name_prefix="register-give")
         self._is_ready = False
         self._send(sealer)
 
@@ -56,14 +65,14 @@ class SealingProcess:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has started; until then `give` would wait for that."""
+        """Whether it has started; until then `take` would wait for that."""
         if not self._is_ready and self._out_of.poll():
             self._receive()
             self._is_ready = True
         return self._is_ready
 
     def give(self, rows: pl.DataFrame) -> None:
-        self._send(rows)
+        self._giver.submit(self._send, rows)
 
     def take(self) -> Lines:
         if not self._is_ready:
@@ -87,6 +96,7 @@ class SealingProcess:
         """End the process at once, whatever it is doing."""
         self._process.kill()
         self._process.wait()
+        self._giver.shutdown(cancel_futures=True)
         self._into.close()
         self._out_of.close()
 

@@ -30,10 +30,12 @@ from voting_portal.common import ids, partitions
 
 HOLDERS, HOLDINGS = "meetings_holder", "meetings_holding"
 SEALED_AT_ONCE = 6_000  # rows
+CHUNKS_ON_THEIR_WAY = 4  # so that reading a block and sealing one need not take turns
 _LIMITS = """
 SET LOCAL work_mem = '128MB';
 SET LOCAL maintenance_work_mem = '256MB';
 SET LOCAL jit = off;
+SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL idle_in_transaction_session_timeout = '10min'
 """
 # Only while rows are compared: where a row stands in the file, 流通类型 and 权益类别, and how well
@@ -52,6 +54,7 @@ class Staging:
         self.holders = f"{HOLDERS}_{suffix}"
         self.holdings = f"{HOLDINGS}_{suffix}"
         self.keys = keys
+        self._meeting = meeting_id
         self.base = ids.holder_range(meeting_id)[0]
         self._sealer = RowSealer(keys, settings.SEALING_ALGORITHM, self.base, classes)
         self._process: SealingProcess | None = None
@@ -63,7 +66,7 @@ class Staging:
         with connection.cursor() as cursor:
             cursor.execute(_LIMITS)
         for table, name in ((HOLDERS, self.holders), (HOLDINGS, self.holdings)):
-            partitions.create_detached(table, name)
+            partitions.create_detached(table, name, self._meeting)
         self._execute(_WORKING_COLUMNS, self.holdings)
         # The copier needs the connection itself: Django's belongs to the thread that made it.
         self._connection: psycopg.Connection[Any] = connection.connection
@@ -78,7 +81,7 @@ class Staging:
         """Seal good rows and hand them to the database."""
         for some in rows.iter_slices(SEALED_AT_ONCE):
             lines = self._sealed(some)
-            self._wait(leave=1)
+            self._wait(leave=CHUNKS_ON_THEIR_WAY)
             self._copying.append(self._copier.submit(self._copy, lines))
 
     def finish(self) -> None:

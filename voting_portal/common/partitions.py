@@ -33,16 +33,22 @@ def make_room(meeting: int) -> None:
     """Give a new meeting an empty partition of every table."""
     for table in RANGES:
         name = f"{partition_name(table, meeting)}_new"
-        create_detached(table, name)
+        create_detached(table, name, meeting)
         attach(table, name, meeting)
 
 
-def create_detached(table: str, name: str) -> None:
-    """A bare table of the same columns, to load into without indexes."""
+def create_detached(table: str, name: str, meeting: int) -> None:
+    """A bare table of the same columns, to load into without indexes.
+
+    Its rows are held to the meeting's range from the first on, so that attaching it need not look
+    at them all.
+    """
     _execute(
-        "CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)",
+        "CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS,"
+        " CONSTRAINT of_meeting CHECK (id >= {} AND id < {}))",
         sql.Identifier(name),
         sql.Identifier(table),
+        *map(sql.Literal, RANGES[table](meeting)),
     )
 
 
@@ -79,6 +85,7 @@ def attach(table: str, name: str, meeting: int) -> None:
         sql.Identifier(final),
         *map(sql.Literal, RANGES[table](meeting)),
     )
+    _execute("ALTER TABLE {} DROP CONSTRAINT of_meeting", sql.Identifier(final))
 
 
 def drop(name: str) -> None:

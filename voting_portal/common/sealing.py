@@ -68,18 +68,28 @@ def _nonces() -> Iterator[bytes]:
 
 def open_sealed(key: bytes, sealed: bytes, *, context: bytes) -> bytes:
     """The bytes that `seal` took; CannotOpen for another key, another context or changed bytes."""
-    algorithm, nonce, body = sealed[:1], sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-    try:
-        if algorithm == b"\x01":
-            return AESGCM(key).decrypt(nonce, body, context)
-        if algorithm == b"\x02":
-            mode = modes.GCM(nonce, body[-TAG_BYTES:])
-            decryptor = Cipher(algorithms.SM4(_sm4_key(key)), mode).decryptor()
-            decryptor.authenticate_additional_data(context)
-            return decryptor.update(body[:-TAG_BYTES]) + decryptor.finalize()
-    except (InvalidTag, ValueError):
-        pass
-    raise CannotOpen
+    return opener(key)(sealed, context)
+
+
+def opener(key: bytes) -> Callable[[bytes, bytes], bytes]:
+    """`open_sealed` for many records under one key: a function of sealed bytes and context."""
+    decrypt = AESGCM(key).decrypt
+
+    def open_one(sealed: bytes, context: bytes) -> bytes:
+        algorithm, nonce, body = sealed[:1], sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+        try:
+            if algorithm == b"\x01":
+                return decrypt(nonce, body, context)
+            if algorithm == b"\x02":
+                mode = modes.GCM(nonce, body[-TAG_BYTES:])
+                decryptor = Cipher(algorithms.SM4(_sm4_key(key)), mode).decryptor()
+                decryptor.authenticate_additional_data(context)
+                return decryptor.update(body[:-TAG_BYTES]) + decryptor.finalize()
+        except (InvalidTag, ValueError):
+            pass
+        raise CannotOpen
+
+    return open_one
 
 
 def blind_index(key: bytes, value: str) -> bytes:

@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from ballots.announcement_appendix import appendix
 from ballots.announcement_form import Cell, Section, Table
 from ballots.announcement_tables import announcement_sections
-from ballots.log.printed import log_table
+from ballots.log.printed import log_note, log_table
+from ballots.log.qr import png_of
 from meetings.agenda import Agenda
 from voting_portal.common.formulas import defused
 
@@ -44,6 +45,8 @@ def as_xlsx(agenda: Agenda, content: dict[str, Any]) -> bytes:
                 sheet.say(heading, is_heading=True)
             for table in section.tables:
                 sheet.draw(table)
+        if note := log_note(agenda.meeting_id):
+            sheet.show(png_of(note), _("最终检查点二维码"))
     return target.getvalue()
 
 
@@ -86,6 +89,12 @@ class _Sheet:
             self.line += 1
         self.line += 1
         self._widen(table)
+
+    def show(self, picture: bytes, words: str) -> None:
+        """A picture (PNG) below what was written, half its size; `words` say what it shows."""
+        scale = {"x_scale": 0.5, "y_scale": 0.5}
+        options = {"image_data": io.BytesIO(picture), "description": words, **scale}
+        self.sheet.insert_image(self.line, 0, "qr.png", options)
 
     def _widen(self, table: Table) -> None:
         for column in range(table.width):

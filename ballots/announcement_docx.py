@@ -5,20 +5,24 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from django.utils.translation import gettext as _
 from docx import Document
 from docx.document import Document as Paper
 from docx.enum.section import WD_ORIENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
-from docx.shared import Pt
+from docx.shared import Mm, Pt
 from docx.table import _Cell, _Row
 
 from ballots.announcement import sections, title_of
 from ballots.announcement_form import Cell, Table
+from ballots.log.printed import log_note
+from ballots.log.qr import png_of
 from meetings.agenda import Agenda
 
 FONT = "宋体"
+PICTURE = Mm(50)  # the side of a QR code
 
 
 def as_docx(agenda: Agenda, content: dict[str, Any]) -> bytes:
@@ -38,6 +42,8 @@ def as_docx(agenda: Agenda, content: dict[str, Any]) -> bytes:
                 paper.add_paragraph(text)
             if table.rows:
                 _add(paper, table)
+    if note := log_note(agenda.meeting_id):
+        _add_picture(paper, note)
     target = io.BytesIO()
     paper.save(target)
     return target.getvalue()
@@ -69,6 +75,12 @@ def _add(paper: Paper, table: Table) -> None:
         one = drawn.cell(top, left).merge(drawn.cell(bottom, right))
         one.text = ""
         _write(one, name, is_bold=True)
+
+
+def _add_picture(paper: Paper, note: str) -> None:
+    """The signed root of the ballot log as a QR code, with words for those who do not see it."""
+    shape = paper.add_picture(io.BytesIO(png_of(note)), width=PICTURE)
+    shape._inline.docPr.set("descr", _("最终检查点二维码"))  # noqa: SLF001
 
 
 def _write(cell: _Cell, value: Cell, *, is_bold: bool = False) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ballots import announcement
 from ballots.announcement_docx import as_docx
 from ballots.announcement_pdf import as_pdf
+from ballots.log.printed import log_document
 from ballots.models import Tally
 from meetings.agenda import Agenda
 
@@ -24,8 +25,9 @@ class Form:
 
 
 def as_json(_agenda: Agenda, tally: Tally) -> bytes:
-    """The result document itself (results.py)."""
-    return json.dumps(tally.content, ensure_ascii=False, indent=2).encode() + b"\n"
+    """The result document itself (results.py), and below it where the ballot log stands."""
+    document = {**tally.content, "ballot_log": log_document(tally.meeting_id)}
+    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
 FORMS = {

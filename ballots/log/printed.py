@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils.translation import gettext as _
 
 from ballots.announcement_form import Table
@@ -30,3 +32,18 @@ def log_note(meeting_id: int) -> str:
         return last_checkpoint(meeting_id).note
     except NotLogged:
         return ""
+
+
+def log_document(meeting_id: int) -> dict[str, Any] | None:
+    """The same for machines: `root` in groups as it is printed; None before the close is logged."""
+    try:
+        checkpoint = last_checkpoint(meeting_id)
+    except NotLogged:
+        return None
+    return {
+        "origin": checkpoint.text.split("\n")[0],
+        "size": checkpoint.size,
+        "root": " ".join(checkpoint.groups),
+        "checkpoint": checkpoint.note,
+        "key": log_key().vkey,
+    }

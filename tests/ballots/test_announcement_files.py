@@ -6,9 +6,12 @@ import base64
 import io
 import json
 import re
+import struct
+import zipfile
 import zlib
 
 import pytest
+import segno
 from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
@@ -17,6 +20,7 @@ from docx import Document
 from ballots import announcement
 from ballots.announcement_files import FORMS
 from ballots.announcement_form import Section, Table
+from ballots.log.checkpoints import last_checkpoint, log_key
 from ballots.models import Checkpoint, Tally
 from ballots.opening import ask_for_tally, open_tally
 from meetings import lifecycle
@@ -73,6 +77,67 @@ def test_every_file_names_the_root_of_the_ballot_log(tally, form):
     last = announcement.sections(read_agenda(tally.meeting_id), tally.content)[-1].tables[-1]
     assert groups in [row[1] for row in last.rows]
     assert len(written(tally, form)) > len(without)
+
+
+def modules(png, *, scale, border):
+    """The dark and light modules of a QR code's picture; for one bit a pixel, filters 0 and 2."""
+    chunks, at = {}, 8
+    while at < len(png):
+        (size,) = struct.unpack(">I", png[at : at + 4])
+        kind, data = png[at + 4 : at + 8], png[at + 8 : at + 8 + size]
+        chunks[kind] = chunks.get(kind, b"") + data
+        at += 12 + size
+    width, height, depth, colours, *_rest = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
+    assert (width, depth, colours) == (height, 1, 0)  # greyscale: 0 is black
+    drawn, line_bytes = zlib.decompress(chunks[b"IDAT"]), 1 + (width + 7) // 8
+    lines, above = [], bytes(line_bytes - 1)
+    for start in range(0, len(drawn), line_bytes):
+        way, line = drawn[start], drawn[start + 1 : start + line_bytes]
+        assert way in {0, 2}
+        if way == 2:  # the difference to the line above
+            line = bytes((new + old) % 256 for new, old in zip(line, above, strict=True))
+        lines.append(line)
+        above = line
+    pixels = [[line[x // 8] >> (7 - x % 8) & 1 for x in range(width)] for line in lines]
+    whole = [[1 - pixel for pixel in row[::scale]] for row in pixels[::scale]]
+    assert sum(map(sum, pixels)) == scale * scale * sum(1 - m for row in whole for m in row)
+    return [row[border:-border] for row in whole[border:-border]]
+
+
+@pytest.mark.parametrize(
+    ("form", "picture"), [("docx", "word/media/image1.png"), ("xlsx", "xl/media/image1.png")]
+)
+def test_office_files_show_the_signed_root_as_a_code_to_scan(tally, form, picture):
+    call_command("run_sequencer", "--once")
+
+    archive = zipfile.ZipFile(io.BytesIO(written(tally, form)))
+
+    note = last_checkpoint(tally.meeting_id).note
+    expected = [
+        list(row) for row in segno.make(note, micro=False, error="m", boost_error=False).matrix
+    ]
+    assert modules(archive.read(picture), scale=8, border=4) == expected
+    drawings = [name for name in archive.namelist() if name.endswith(("drawing1.xml", "ment.xml"))]
+    assert any("最终检查点二维码" in archive.read(name).decode() for name in drawings)
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_texts_say_the_root_in_groups(tally, form):
+    call_command("run_sequencer", "--once")
+
+    text = written(tally, form).decode()
+
+    assert " ".join(last_checkpoint(tally.meeting_id).groups) in text
+    assert log_key().vkey in text
+
+
+def test_no_file_shows_a_root_before_the_close_is_logged(tally):
+    documents = {form: written(tally, form) for form in FORMS}
+
+    assert json.loads(documents["json"])["ballot_log"] is None
+    for form in ("docx", "xlsx"):
+        names = zipfile.ZipFile(io.BytesIO(documents[form])).namelist()
+        assert not [name for name in names if name.endswith(".png")]
 
 
 def test_the_word_document_has_the_pages_tables(tally):
@@ -134,10 +199,15 @@ def test_the_same_result_gives_the_same_pdf(tally):
     assert once == again
 
 
-def test_the_json_is_the_result_document(tally):
+def test_the_json_is_the_result_document_with_the_log(tally):
+    call_command("run_sequencer", "--once")
+
     document = json.loads(written(tally, "json"))
 
+    checkpoint = last_checkpoint(tally.meeting_id)
+    log = document.pop("ballot_log")
     assert document == tally.content
+    assert (log["size"], log["checkpoint"]) == (checkpoint.size, checkpoint.note)
 
 
 @pytest.mark.parametrize("form", sorted(FORMS))

@@ -2,8 +2,8 @@
 
 Five random 32-byte keys a meeting: records (sealed personal data), index (blind indexes), links,
 challenges, and log (pseudonyms and salts of the ballot log). Destroying the wrapped keys ends all
-personal data of the meeting at once, whatever copies of the rows exist. One more key signs the logs
-of all meetings; it is kept in the same way.
+personal data of the meeting at once, whatever copies of the rows exist. What signs the logs of all
+meetings is in log_keys.py, how key-encryption keys are changed in rewrapping.py.
 """
 
 from __future__ import annotations
@@ -13,37 +13,29 @@ import json
 import os
 import secrets
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
-from django.db import connection
 
-from meetings.models import LogKey, MeetingKey
+from meetings.models import MeetingKey
 from voting_portal.common import sealing
 
 REMEMBERED_SECONDS = 60
 _remembered: dict[tuple[int, str], tuple[float, tuple[int, bytes]]] = {}
-_log_signer: dict[int, tuple[float, LogSigner]] = {}
 
 
 class KeyDestroyed(Exception):
     """The meeting has no such key (any more); its personal data cannot be read."""
 
 
-@dataclass(frozen=True)
-class LogSigner:
-    """The key that signs ballot logs: its name, 32 bytes of public key, and what signs."""
-
-    name: str
-    public: bytes
-    private: Ed25519PrivateKey
-
-
 class KeyStore(Protocol):
-    """Where key-encryption keys live: a file now, an HSM behind the same two calls."""
+    """Where key-encryption keys live: a file now, an HSM behind the same calls.
+
+    `current` is the name of the one that wraps; a wrapped key begins with `mark` of its name.
+    """
+
+    current: str
 
     def wrap(self, key: bytes, *, context: bytes) -> bytes: ...
 
@@ -51,10 +43,7 @@ class KeyStore(Protocol):
 
 
 class FileKeyStore:
-    """Keys in a JSON file: `{"current": "1", "keys": {"1": "<base64 of 32 bytes>"}}`.
-
-    A wrapped key begins with the name of its key-encryption key, one byte of length before it.
-    """
+    """Keys in a JSON file: `{"current": "1", "keys": {"1": "<base64 of 32 bytes>"}}`."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists() and not settings.IS_PRODUCTION:
@@ -64,15 +53,18 @@ class FileKeyStore:
         self.keys = {name: base64.b64decode(key) for name, key in content["keys"].items()}
 
     def wrap(self, key: bytes, *, context: bytes) -> bytes:
-        name = self.current.encode()
-        return (
-            bytes([len(name)]) + name + sealing.seal(self.keys[self.current], key, context=context)
-        )
+        sealed = sealing.seal(self.keys[self.current], key, context=context)
+        return mark(self.current) + sealed
 
     def unwrap(self, wrapped: bytes, *, context: bytes) -> bytes:
         end = 1 + wrapped[0]
         key = self.keys[wrapped[1:end].decode()]
         return sealing.open_sealed(key, wrapped[end:], context=context)
+
+
+def mark(name: str) -> bytes:
+    """What begins every key that is wrapped by a key-encryption key: its name, its length first."""
+    return bytes([len(name.encode())]) + name.encode()
 
 
 def keystore() -> KeyStore:
@@ -130,47 +122,23 @@ def _newest(meeting_id: int, purpose: str) -> tuple[int, bytes]:
     return found
 
 
-def log_signer() -> LogSigner:
-    """What signs for this installation, remembered for a minute; the first call makes it."""
-    remembered = _log_signer.get(0)
-    if remembered and remembered[0] > time.monotonic():
-        return remembered[1]
-    row = LogKey.objects.order_by("-number").first() or _first_log_key()
-    seed = keystore().unwrap(bytes(row.wrapped), context=_log_context(row.name, row.number))
-    signer = LogSigner(row.name, bytes(row.public), Ed25519PrivateKey.from_private_bytes(seed))
-    if not connection.in_atomic_block:  # a key that was made in it may yet be rolled back
-        _log_signer[0] = time.monotonic() + REMEMBERED_SECONDS, signer
-    return signer
-
-
-def _first_log_key() -> LogKey:
-    """Make key 1; of two that make it at once one prevails."""
-    name, private = settings.LOG_NAME, Ed25519PrivateKey.generate()
-    values = {
-        "name": name,
-        "public": private.public_key().public_bytes_raw(),
-        "wrapped": keystore().wrap(private.private_bytes_raw(), context=_log_context(name, 1)),
-    }
-    return LogKey.objects.get_or_create(number=1, defaults=values)[0]
-
-
 def unwrap(row: MeetingKey) -> bytes:
     """The key in a row that was read already."""
-    return keystore().unwrap(bytes(row.wrapped), context=_context(row.meeting_id, row.purpose))
+    return keystore().unwrap(bytes(row.wrapped), context=context_of(row))
+
+
+def context_of(row: MeetingKey) -> bytes:
+    """What a key of a meeting is wrapped for."""
+    return _context(row.meeting_id, row.purpose)
 
 
 def _context(meeting_id: int, purpose: str) -> bytes:
     return f"meeting-key {meeting_id} {purpose}".encode()
 
 
-def _log_context(name: str, number: int) -> bytes:
-    return f"log-key {name} {number}".encode()
-
-
 def forget() -> None:
     """Ask the database again at the next question, e.g. after its keys were changed."""
     _remembered.clear()
-    _log_signer.clear()
 
 
 def _write_first_key(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
-from meetings import journal, keys
+from meetings import journal, keys, log_keys
 from meetings.lifecycle import BEFORE_INVITATION, CannotAdvance
 from meetings.models import (
     Candidate,
@@ -32,8 +32,12 @@ COUNTED = (Meeting.State.TALLIED, Meeting.State.CERTIFIED, Meeting.State.PUBLISH
 
 @transaction.atomic
 def prepare_meeting(meeting: Meeting, *, by: str, now: datetime) -> None:
-    """Give a meeting that was just saved its data keys and its room in the big tables."""
+    """Give a meeting that was just saved its data keys and its room in the big tables.
+
+    With the first one the key is made that signs the logs of all.
+    """
     keys.make_keys(meeting.pk)
+    log_keys.make_first_log_key()
     partitions.make_room(meeting.pk)
     journal.record(meeting, "meeting.prepared", by=by, at=now)
 

@@ -13,7 +13,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.models.signals import post_migrate  # noqa: TID251 - only a flush needs it
 
-from meetings import keys, live
+from meetings import keys, live, log_keys
 from meetings.register import profiles
 from voting_portal import embedded
 from voting_portal.common import partitions
@@ -45,11 +45,13 @@ def _fresh_process() -> Iterator[None]:
     live.forget()
     profiles.forget()
     keys.forget()
+    log_keys.forget()
     cache.clear()
     yield
     live.forget()
     profiles.forget()
     keys.forget()
+    log_keys.forget()
 
 
 def _ship_profiles(**_signal: object) -> None:

@@ -17,8 +17,8 @@ from typing import IO
 
 from django.db import transaction
 
-from ballots.log import ballots, others, tallies
-from ballots.log.checkpoints import CannotShow, NotLogged, cosigner_keys, log_key, note_of
+from ballots.log import ballots, keys, others, tallies
+from ballots.log.checkpoints import CannotShow, NotLogged, cosigner_keys, note_of
 from ballots.log.commitment import Kind, entry
 from ballots.log.models import Checkpoint, Cosignature, LogLeaf, MeetingLog, QueuedEntry
 from ballots.log.sequencer import close_opening
@@ -67,8 +67,9 @@ class _Bundle:
 
     def write(self) -> None:
         is_whole = self.kind == BundleKind.AUDITOR
-        keys = [log_key(), *cosigner_keys(self.meeting.pk)]
-        self._add("keys.txt", (f"{key.vkey}\n".encode() for key in keys))
+        of_log = [reign.key for reign in keys.reigns_of(self.meeting.pk)]
+        shown = [*of_log, *cosigner_keys(self.meeting.pk)]
+        self._add("keys.txt", (f"{key.vkey}\n".encode() for key in shown))
         self._add("agenda.json", [bytes(self.started.agenda)])
         self._add("checkpoints.txt", self._checkpoints())
         self._add("entries.bin", self._entries())
@@ -109,9 +110,11 @@ class _Bundle:
         cosignatures: dict[int, list[Cosignature]] = {}
         for row in Cosignature.objects.filter(meeting=self.meeting).order_by("id"):
             cosignatures.setdefault(row.size, []).append(row)
+        known = keys.all_keys()
         found = Checkpoint.objects.of_meeting(self.meeting.pk).order_by("id")
         for checkpoint in found.iterator(BATCH):
-            yield note_of(self.started, checkpoint, cosignatures.get(checkpoint.size, [])).encode()
+            signed = cosignatures.get(checkpoint.size, [])
+            yield note_of(self.started.origin, checkpoint, signed, known).encode()
 
     def _entries(self) -> Iterator[bytes]:
         for leaves in self._leaves():
@@ -137,7 +140,7 @@ class _Bundle:
                 yield _line(ids.place_of_leaf(leaf.pk), opening)
 
     def _public_openings(self) -> Iterator[bytes]:
-        kinds = [Kind.START, Kind.CLOSE]
+        kinds = [Kind.START, Kind.CLOSE, Kind.KEY]
         found = LogLeaf.objects.of_meeting(self.meeting.pk)
         shown = [*found.filter(kind__in=kinds).order_by("id")]
         if self.tally and self._is_published:
@@ -151,6 +154,8 @@ class _Bundle:
             return start_opening(self.started, agenda)
         if leaf.kind == Kind.CLOSE:
             return close_opening(self.started)
+        if leaf.kind == Kind.KEY:
+            return keys.key_opening(self.started, leaf.subject)
         return tallies.salt_and_record(Tally.objects.get(pk=leaf.subject))
 
     def _leaves(self) -> Iterator[list[LogLeaf]]:

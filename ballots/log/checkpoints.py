@@ -7,6 +7,7 @@ would tell how many have voted.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,12 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
-from ballots.log import notes
+from ballots.log import keys, notes
 from ballots.log.growing import checkpoint_text
 from ballots.log.models import Checkpoint, Cosignature, MeetingLog
 from ballots.log.notes import NoteKey
 from meetings import journal
-from meetings.keys import log_signer
 from voting_portal.common import ids
 from voting_portal.common.refusals import Refusal
 
@@ -48,6 +48,7 @@ class Signed:
     root: bytes
     text: str
     note: str
+    key: NoteKey  # of the log; where one handed over to the next, the next one
 
     @property
     def groups(self) -> list[str]:
@@ -59,12 +60,6 @@ class Signed:
     def digest(self) -> bytes:
         """The hash of the checkpoint, which a time stamp covers."""
         return hashlib.sha256(self.text.encode()).digest()
-
-
-def log_key() -> NoteKey:
-    """The public key that all logs of this installation are checked with."""
-    signer = log_signer()
-    return NoteKey(signer.name, signer.public)
 
 
 def first_checkpoint(started: MeetingLog) -> Signed:
@@ -114,10 +109,18 @@ def cosign(
     return last_checkpoint(meeting_id)
 
 
-def note_of(started: MeetingLog, checkpoint: Checkpoint, cosignatures: list[Cosignature]) -> str:
-    """The signed note of a checkpoint, with the cosignatures under it."""
-    text = checkpoint_text(started.origin, checkpoint.size, bytes(checkpoint.root))
-    lines = [notes.signature_line(log_key(), bytes(checkpoint.signature))]
+def note_of(
+    origin: str,
+    checkpoint: Checkpoint,
+    cosignatures: Sequence[Cosignature],
+    known: Mapping[int, NoteKey],
+) -> str:
+    """The signed note of a checkpoint, with the cosignatures under it; `known` are all log keys."""
+    text = checkpoint_text(origin, checkpoint.size, bytes(checkpoint.root))
+    lines = [notes.signature_line(known[checkpoint.key], bytes(checkpoint.signature))]
+    if checkpoint.next_key is not None:
+        signature = bytes(checkpoint.next_signature or b"")
+        lines.append(notes.signature_line(known[checkpoint.next_key], signature))
     for row in cosignatures:
         key = NoteKey(row.name, bytes(row.public), notes.COSIGNER_KEY)
         lines.append(notes.signature_line(key, bytes(row.signature)))
@@ -138,10 +141,11 @@ def _der(tag: int, content: bytes) -> bytes:
 
 def _signed(started: MeetingLog, checkpoint: Checkpoint) -> Signed:
     rows = Cosignature.objects.filter(meeting=started.pk, size=checkpoint.size).order_by("id")
-    root = bytes(checkpoint.root)
+    root, known = bytes(checkpoint.root), keys.all_keys()
     return Signed(
         size=checkpoint.size,
         root=root,
         text=checkpoint_text(started.origin, checkpoint.size, root),
-        note=note_of(started, checkpoint, list(rows)),
+        note=note_of(started.origin, checkpoint, list(rows), known),
+        key=known[checkpoint.next_key or checkpoint.key],
     )

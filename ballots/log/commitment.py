@@ -28,6 +28,7 @@ class Kind(IntEnum):
     OTHER = 4
     TALLY = 5
     HOLDER = 6
+    KEY = 7
 
 
 def commit(salt: bytes, record: bytes) -> bytes:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from django.db import connection
 
-from ballots.log import tree
-from ballots.log.commitment import Kind, entry
+from ballots.log import keys, tree
+from ballots.log.commitment import Kind, commit, entry
 from ballots.log.models import Checkpoint, MeetingLog
 from ballots.log.tree import Tree
-from meetings.keys import LogSigner
+from meetings.log_keys import log_signer
+from meetings.models import LogKey
 from voting_portal.common import ids
 
 # Every so many leaves the roots of the perfect subtrees that end there are kept (models.LogLeaf).
@@ -26,15 +27,18 @@ def checkpoint_text(origin: str, size: int, root: bytes) -> str:
 
 @dataclass
 class Growth:
-    """What a batch adds to one log; nothing is in the database before `written`."""
+    """What a batch adds to one log; nothing is in the database before `written`.
+
+    It is signed by the key that the log is at; `hand_over` brings it to a newer one.
+    """
 
     log: MeetingLog
-    signer: LogSigner
     leaves: list[tuple[int, int, int, bytes, bytes | None]] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.tree = Tree.unpacked(self.log.size, bytes(self.log.frontier))
+        self.signer = log_signer(self.log.key)
 
     def add(self, kind: Kind, subject: int, commitment: bytes) -> None:
         """Append a leaf, which `docs/ballot-log.md` must allow there."""
@@ -49,15 +53,29 @@ class Growth:
         self.log.closed_size = self.tree.size
         self.sign()
 
+    def hand_over(self, newest: LogKey) -> None:
+        """Append that the newest key signs from here on; both sign the checkpoint that says so.
+
+        Nothing when the log is at that key.
+        """
+        old = self.log.key
+        if old == newest.number:
+            return
+        opening = keys.key_opening(self.log, keys.subject_of(old, newest.number))
+        self._append(Kind.KEY, keys.subject_of(old, newest.number), commit(*opening))
+        self.sign()
+        self.log.key, self.signer = newest.number, log_signer(newest.number)
+        both = self.checkpoints[-1]
+        both.next_key, both.next_signature = newest.number, self._signature(bytes(both.root))
+
     def sign(self) -> None:
         """Sign the log as it stands, unless that is done."""
-        size, root = self.tree.size, self.tree.root()
-        leaf = ids.leaf_id(self.log.meeting_id, size - 1)
+        leaf = ids.leaf_id(self.log.meeting_id, self.tree.size - 1)
         if self.checkpoints and self.checkpoints[-1].pk == leaf:
             return
-        text = checkpoint_text(self.log.origin, size, root)
-        signature = self.signer.private.sign(text.encode())
-        self.checkpoints.append(Checkpoint(id=leaf, root=root, signature=signature))
+        root = self.tree.root()
+        signed = {"key": self.signer.number, "signature": self._signature(root)}
+        self.checkpoints.append(Checkpoint(id=leaf, root=root, **signed))
 
     def write(self) -> None:
         """Put leaves, checkpoints and the tree's new state in the books; needs a transaction."""
@@ -66,7 +84,11 @@ class Growth:
                 copy.write_row(leaf)
         Checkpoint.objects.bulk_create(self.checkpoints)
         self.log.size, self.log.frontier = self.tree.size, self.tree.packed()
-        self.log.save(update_fields=["size", "frontier", "ballots", "closed_size"])
+        self.log.save(update_fields=["size", "frontier", "ballots", "closed_size", "key"])
+
+    def _signature(self, root: bytes) -> bytes:
+        text = checkpoint_text(self.log.origin, self.tree.size, root)
+        return self.signer.private.sign(text.encode())
 
     def _append(self, kind: Kind, subject: int, commitment: bytes) -> None:
         leaf = ids.leaf_id(self.log.meeting_id, self.tree.size)

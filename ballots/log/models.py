@@ -47,6 +47,7 @@ class MeetingLog(models.Model):
     frontier = models.BinaryField()
     ballots = models.BigIntegerField(default=0)
     closed_size = models.BigIntegerField(null=True)  # of the checkpoint that ends with the close
+    key = models.PositiveSmallIntegerField()  # number of the LogKey that signs it
     started_at = models.DateTimeField(db_default=CLOCK)
 
     def __str__(self) -> str:
@@ -85,11 +86,17 @@ class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
 
 
 class Checkpoint(models.Model):
-    """What was signed when the log had grown up to a leaf (签名检查点); its id is that leaf's."""
+    """What was signed when the log had grown up to a leaf (签名检查点); its id is that leaf's.
+
+    `key` is the number of the LogKey that signed; where it handed over, the next one signed, too.
+    """
 
     id = models.BigIntegerField(primary_key=True)
     root = models.BinaryField(max_length=32)
+    key = models.PositiveSmallIntegerField()
     signature = models.BinaryField(max_length=64)
+    next_key = models.PositiveSmallIntegerField(null=True)
+    next_signature = models.BinaryField(max_length=64, null=True)
     made_at = models.DateTimeField(db_default=CLOCK)
 
     objects = CheckpointQuerySet.as_manager()

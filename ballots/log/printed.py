@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from ballots.announcement_form import Table
-from ballots.log.checkpoints import NotLogged, last_checkpoint, log_key
+from ballots.log.checkpoints import NotLogged, last_checkpoint
 
 
 def log_table(meeting_id: int) -> Table:
@@ -21,7 +21,7 @@ def log_table(meeting_id: int) -> Table:
         (_("日志名称"), checkpoint.text.split("\n")[0]),
         (_("日志条数"), checkpoint.size),
         (_("日志的根(SHA-256)"), " ".join(checkpoint.groups)),
-        (_("验证公钥"), log_key().vkey),
+        (_("验证公钥"), checkpoint.key.vkey),
     )
     return Table(_("选票日志"), rows, columns)
 
@@ -45,5 +45,5 @@ def log_document(meeting_id: int) -> dict[str, Any] | None:
         "size": checkpoint.size,
         "root": " ".join(checkpoint.groups),
         "checkpoint": checkpoint.note,
-        "key": log_key().vkey,
+        "key": checkpoint.key.vkey,
     }

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from ballots.log import notes, proofs, tree
 from ballots.log.ballots import origin_of, salt_and_record
-from ballots.log.checkpoints import NotLogged, Signed, last_checkpoint, log_key
+from ballots.log.checkpoints import NotLogged, Signed, last_checkpoint
 from ballots.log.commitment import CODE_BYTES, Kind, prefix_of
+from ballots.log.keys import signer_of
 from ballots.log.models import LogLeaf
+from ballots.log.notes import NoteKey
 from ballots.log.records import time
 from ballots.log.sequencer import PROMISED_SECONDS
 from ballots.models import Ballot
 from meetings.agenda import Agenda
-from meetings.keys import log_signer
 from voting_portal.common import ids
 
 
@@ -28,15 +29,17 @@ class Kept:
 
 def promise_of(ballot: Ballot) -> str:
     """The signed note about a ballot; it says nothing of what was voted."""
+    meeting_id = ids.meeting_of(ballot.holder_id)
     text = (
-        f"{origin_of(ids.meeting_of(ballot.holder_id))}\n"
+        f"{origin_of(meeting_id)}\n"
         "ballot-log/v1 promise\n"
         f"commitment {bytes(ballot.commitment).hex()}\n"
         f"cast {time(ballot.cast_at)}\n"
         f"logged within {PROMISED_SECONDS} seconds\n"
     )
-    signature = log_signer().private.sign(text.encode())
-    return text + "\n" + notes.signature_line(log_key(), signature)
+    signer = signer_of(meeting_id)
+    signature = signer.private.sign(text.encode())
+    return text + "\n" + notes.signature_line(NoteKey(signer.name, signer.public), signature)
 
 
 def kept(ballot: Ballot) -> Kept | None:

@@ -8,7 +8,8 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from ballots.log.checkpoints import NotLogged, Signed, first_checkpoint, last_checkpoint, log_key
+from ballots.log.checkpoints import NotLogged, Signed, first_checkpoint, last_checkpoint
+from ballots.log.keys import Reign, note_key, reigns_of
 from ballots.log.models import MeetingLog
 from ballots.log.promises import is_logged
 from ballots.log.qr import qr_of
@@ -16,6 +17,7 @@ from ballots.log.starting import start_text
 from identity import limits
 from meetings import live
 from meetings.agenda import Agenda
+from meetings.log_keys import newest_log_key
 
 
 @login_not_required
@@ -26,7 +28,7 @@ def log_page(request: HttpRequest, meeting: int) -> HttpResponse:
     Before the close nothing on it depends on how many have voted.
     """
     agenda = _agenda(meeting)
-    context: dict[str, object] = {"agenda": agenda, "key": log_key().vkey}
+    context: dict[str, object] = {"agenda": agenda}
     started = MeetingLog.objects.filter(pk=meeting).first()
     if started is not None:
         context |= {
@@ -34,7 +36,10 @@ def log_page(request: HttpRequest, meeting: int) -> HttpResponse:
             "register": bytes(started.register_root).hex(),
             "first": first_checkpoint(started),
             "start": start_text(started),
+            "reigns": reigns_of(meeting),
         }
+    else:
+        context["reigns"] = [Reign(note_key(newest_log_key()), 1, None)]
     if checkpoint := _last(meeting):
         picture = qr_of(checkpoint.note, title=_("最终检查点二维码"))
         context |= {"checkpoint": checkpoint, "picture": picture}

@@ -121,6 +121,11 @@ def tally(
     )
 
 
+def key(origin: str, *, old: str, new: str, at: datetime) -> bytes:
+    """One log key hands over to another, both as verifier keys; `at` is when the new was made."""
+    return _text("key", log=origin, **{"from": old}, to=new, at=time(at))
+
+
 def holder(origin: str, *, voter: str, kind: str, shares: Sequence[tuple[str, int]]) -> bytes:
     """A holder with shares by the code of their class, in the order of classes."""
     held = ";".join(f"{code}={count}" for code, count in shares if count) or "-"

@@ -19,7 +19,7 @@ from ballots.log import records
 from ballots.log.commitment import Kind, commit, salt_of
 from ballots.log.growing import Growth
 from ballots.log.models import MeetingLog
-from meetings.keys import log_signer
+from meetings.log_keys import newest_log_key
 from meetings.models import Meeting
 from voting_portal.common import locks
 
@@ -60,10 +60,13 @@ def sequence(*, limit: int = BATCH) -> int:
     entries = _take(limit)
     # Asked after the batch was taken: a seal that is seen here has every ballot in the queue.
     sealed = _sealed()
-    signer = log_signer()
+    if not entries and not sealed:
+        return 0
+    newest = newest_log_key()
     logs = MeetingLog.objects.filter(pk__in={*entries, *sealed}).defer("agenda").order_by("pk")
     for started in logs:
-        growth = Growth(started, signer)
+        growth = Growth(started)
+        growth.hand_over(newest)
         _extend(growth, entries.get(started.pk, ()), is_over=started.pk in sealed)
         if growth.leaves:
             growth.write()

@@ -20,7 +20,8 @@ from ballots.log.models import MeetingLog
 from ballots.log.tree import Tree, leaf_hash
 from meetings import agenda_text
 from meetings.agenda import Agenda, read_agenda
-from meetings.keys import log_signer, meeting_key
+from meetings.keys import meeting_key
+from meetings.log_keys import newest_log_key
 from meetings.models import Meeting, MeetingKey
 from voting_portal.common import ids, locks
 from voting_portal.common.sealing import blind_indexes
@@ -64,8 +65,9 @@ def start_log(meeting_id: int) -> bool:
         register_root=register.root(),
         size=0,
         frontier=b"",
+        key=newest_log_key().number,
     )
-    growth = Growth(started, log_signer())
+    growth = Growth(started)
     growth.add(Kind.START, meeting_id, commit(*start_opening(started, agenda.fingerprint)))
     growth.sign()
     started.save(force_insert=True)

@@ -38,7 +38,10 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigIntegerField(primary_key=True, serialize=False)),
                 ('root', models.BinaryField(max_length=32)),
+                ('key', models.PositiveSmallIntegerField()),
                 ('signature', models.BinaryField(max_length=64)),
+                ('next_key', models.PositiveSmallIntegerField(null=True)),
+                ('next_signature', models.BinaryField(max_length=64, null=True)),
                 ('made_at', models.DateTimeField(db_default=models.Func(function='clock_timestamp'))),
             ],
             options={
@@ -94,6 +97,7 @@ class Migration(migrations.Migration):
                 ('frontier', models.BinaryField()),
                 ('ballots', models.BigIntegerField(default=0)),
                 ('closed_size', models.BigIntegerField(null=True)),
+                ('key', models.PositiveSmallIntegerField()),
                 ('started_at', models.DateTimeField(db_default=models.Func(function='clock_timestamp'))),
             ],
         ),

@@ -60,7 +60,7 @@ ALTER TABLE ballots_queuedentry SET
     (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
 CREATE TABLE ballots_logleaf (
     id bigint NOT NULL PRIMARY KEY,
-    kind smallint NOT NULL CONSTRAINT leaf_kind_known CHECK (kind BETWEEN 1 AND 5),
+    kind smallint NOT NULL CONSTRAINT leaf_kind_known CHECK (kind IN (1, 2, 3, 4, 5, 7)),
     subject bigint NOT NULL,
     commitment bytea NOT NULL CONSTRAINT leaf_commitment_length CHECK (length(commitment) = 32),
     roots bytea CONSTRAINT leaf_roots_length CHECK (length(roots) % 32 = 0)
@@ -71,9 +71,15 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ballots_logleaf
 CREATE TABLE ballots_checkpoint (
     id bigint NOT NULL PRIMARY KEY,
     root bytea NOT NULL CONSTRAINT checkpoint_root_length CHECK (length(root) = 32),
+    key smallint NOT NULL,
     signature bytea NOT NULL CONSTRAINT checkpoint_signature_length CHECK (length(signature) = 64),
-    made_at timestamp with time zone NOT NULL DEFAULT clock_timestamp()
+    next_key smallint CONSTRAINT checkpoint_next_key_is_newer CHECK (next_key > key),
+    next_signature bytea CONSTRAINT checkpoint_next_signature_length
+        CHECK (length(next_signature) = 64),
+    made_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT checkpoint_next_key_has_signed CHECK ((next_key IS NULL) = (next_signature IS NULL))
 ) PARTITION BY RANGE (id);
+CREATE INDEX checkpoint_handed_over ON ballots_checkpoint (id) WHERE next_key IS NOT NULL;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ballots_checkpoint
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 """

@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
                 ('number', models.PositiveSmallIntegerField(unique=True)),
                 ('name', models.CharField(max_length=100)),
                 ('public', models.BinaryField(max_length=32)),
-                ('wrapped', models.BinaryField()),
+                ('wrapped', models.BinaryField(null=True)),
                 ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),

@@ -51,12 +51,12 @@ class MeetingKey(models.Model):
 
 
 class LogKey(models.Model):
-    """The key that signs ballot logs (日志签名密钥): an Ed25519 seed, wrapped; see keys.py."""
+    """A key that signs ballot logs (日志签名密钥): an Ed25519 seed, wrapped; see log_keys.py."""
 
     number = models.PositiveSmallIntegerField(unique=True)
-    name = models.CharField(max_length=100)  # settings.LOG_NAME when it was made
+    name = models.CharField(max_length=100)  # settings.LOG_NAME when the first one was made
     public = models.BinaryField(max_length=32)
-    wrapped = models.BinaryField()
+    wrapped = models.BinaryField(null=True)  # null once it is retired
     made_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:

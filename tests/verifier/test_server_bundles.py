@@ -19,11 +19,13 @@ from ballot_verifier import merkle
 from ballot_verifier.notes import Key
 from ballot_verifier.verifying import verify
 from ballots.log.bundle import BundleKind, write_bundle
-from ballots.log.checkpoints import cosign, log_key
+from ballots.log.checkpoints import cosign
+from ballots.log.keys import note_key
 from ballots.log.models import LogLeaf
 from ballots.log.proofs import prove_consistency, prove_inclusion
 from ballots.opening import ask_for_tally, open_tally
 from ballots.scenario import _Run
+from meetings.log_keys import newest_log_key
 from meetings.models import Meeting
 from tests.ballots.log.test_sequencing import log_everything
 from tests.ballots.test_recount_by_hand import scenarios
@@ -53,7 +55,7 @@ def export(meeting, path, kind=BundleKind.AUDITOR):
 
 def checked(path, **options):
     """Verify a bundle under the portal's key, given by hand."""
-    return verify(path, keys=[Key.parse(log_key().vkey)], processes=1, **options)
+    return verify(path, keys=[Key.parse(note_key(newest_log_key()).vkey)], processes=1, **options)
 
 
 @pytest.fixture

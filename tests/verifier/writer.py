@@ -17,7 +17,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-START, BALLOT, CLOSE, OTHER, TALLY, HOLDER = range(1, 7)
+START, BALLOT, CLOSE, OTHER, TALLY, HOLDER, KEY = range(1, 8)
 LETTERS = {"FOR": "F", "AGAINST": "A", "ABSTAIN": "X"}
 LOG_NAME = "vote.example.cn"
 ORIGIN = f"{LOG_NAME}/m/123"
@@ -97,6 +97,7 @@ def signer(name: str, *, kind: int = 1, seed: str = "") -> Signer:
 
 
 LOG = signer(LOG_NAME)
+NEXT_LOG = signer(LOG_NAME, seed="the next key")
 SCRUTINEER = signer("scrutineer.example.cn", kind=4)
 
 

@@ -11,8 +11,8 @@ from ballot_verifier.crew import Crew
 from ballot_verifier.notes import BadNote, Checkpoint, Key
 from ballot_verifier.work import SIGNATURES, TREE, Work
 
-# start, ballots, close, then votes of other channels and tallies.
-ORDER_OF_KINDS = re.compile(rb"\x01\x02*\x03[\x04\x05]*")
+# start, ballots, close, then votes of other channels and tallies; a change of keys anywhere.
+ORDER_OF_KINDS = re.compile(rb"\x01[\x02\x07]*\x03[\x04\x05\x07]*")
 NOTES_AT_A_TIME = 200
 
 
@@ -47,7 +47,7 @@ def check_tree(work: Work, checkpoints: list[Checkpoint]) -> None:
     """Step 3: every checkpoint's root is that of so many entries, which stand in order."""
     kinds = work.entries[::ENTRY_SIZE]
     if not ORDER_OF_KINDS.fullmatch(kinds):
-        match = re.match(rb"\x01\x02*(\x03[\x04\x05]*)?", kinds)
+        match = re.match(rb"\x01[\x02\x07]*(\x03[\x04\x05\x07]*)?", kinds)
         work.fail(TREE, "kinds_out_of_order", match.end() if match else 0)
     ballots = kinds.count(bytes([records.BALLOT]))
     if work.close is not None and work.close.ballots != ballots:

@@ -20,7 +20,7 @@ def check_promises(
     for name, data in promises:
         work.looked_at(PROMISES)
         try:
-            promise = proofs.open_promise(data, work.keys)
+            promise = proofs.open_promise(data, work.chain)
         except BadNote as error:
             work.fail(PROMISES, "bad_promise", place=name, why=error)
             continue
@@ -33,7 +33,7 @@ def check_promises(
     for name, data in held_proofs:
         work.looked_at(PROMISES)
         try:
-            proof = proofs.open_proof(data, work.keys, promises=opened)
+            proof = proofs.open_proof(data, work.chain, promises=opened)
         except BadNote as error:
             work.fail(PROMISES, "bad_proof", place=name, why=error)
             continue

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ballot_verifier import merkle, notes, opening, records
+from ballot_verifier import merkle, opening, records
 from ballot_verifier.bundle import ENTRY_SIZE
 from ballot_verifier.counting import Counts
 from ballot_verifier.crew import Crew
@@ -18,7 +18,7 @@ INDEX = re.compile(rb"([0-9]{1,9})\t")
 
 
 def open_log(work: Work, crew: Crew, desk: opening.Desk) -> None:
-    """Step 2, and what stands alone: start, close and the newest tally."""
+    """Step 2, and what stands alone: start, close, changes of keys and the newest tally."""
     lines, expected = 0, 0
     for opened in crew.each(opening.open_leaves, _parts_of_openings(work, desk)):
         work.findings.join(opened.findings)
@@ -41,8 +41,8 @@ def check_agenda(work: Work) -> None:
     """Step 6 for the start record; ballots were compared as they were opened."""
     work.looked_at(AGENDA)
     number = work.agenda.facts["id"]
-    logs = [key.name for key in work.keys if key.type == notes.LOG]
-    if work.origin not in [f"{name}/m/{number}" for name in logs]:
+    logs = {key.name for key in work.chain}
+    if work.origin not in {f"{name}/m/{number}" for name in logs}:
         work.fail(AGENDA, "another_meeting", place="agenda.json")
     if work.start is not None:
         if work.start.origin != work.origin:
@@ -120,6 +120,8 @@ def _take_special(work: Work, index: int, kind: int, line: bytes) -> None:
             work.start = records.read_start(line)
         elif kind == records.CLOSE:
             work.close = records.read_close(line)
+        elif kind == records.KEY:
+            work.successions.append((index, records.read_succession(line)))
         elif kind == records.TALLY:
             tally = records.read_tally(line)
             if work.tally is not None and tally.version <= work.tally.version:

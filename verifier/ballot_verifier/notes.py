@@ -48,6 +48,12 @@ class Key:
             raise BadNote(f"the id {hex_id} is not that of the key, {key_id.hex()}")
         return cls(name, content[0], key_id, content[1:])
 
+    @property
+    def line(self) -> str:
+        """The key as `parse` reads it."""
+        typed = base64.b64encode(bytes([self.type]) + self.public_key).decode()
+        return f"{self.name}+{self.id.hex()}+{typed}"
+
     def has_signed(self, text: str, signature: bytes) -> bool:
         """Whether this is the key's signature under the text; a cosigner's begins with its time."""
         message = text.encode()

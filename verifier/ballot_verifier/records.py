@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ballot_verifier.judging import Choice
 
-START, BALLOT, CLOSE, OTHER, TALLY, HOLDER = range(1, 7)
+START, BALLOT, CLOSE, OTHER, TALLY, HOLDER, KEY = range(1, 8)
 KINDS = {
     START: "start",
     BALLOT: "ballot",
@@ -20,6 +20,7 @@ KINDS = {
     OTHER: "other",
     TALLY: "tally",
     HOLDER: "holder",
+    KEY: "key",
 }
 COMMITMENT = b"ballot-log/v1 commitment\n"
 
@@ -75,6 +76,7 @@ FORMS = {
         f"at {TIME}",
     ),
     HOLDER: _form(HOLDER, f"voter {VOTER}", "kind ([IONV])", f"shares {WORD}"),
+    KEY: _form(KEY, f"from {WORD}", f"to {WORD}", f"at {TIME}"),
 }
 OPENING = re.compile(rf"{NUMBER}\t([0-9a-f]{{32}})\t(.*)".encode(), re.DOTALL)
 OPINIONS = {"F": "FOR", "A": "AGAINST", "X": "ABSTAIN"}
@@ -115,6 +117,16 @@ class Tally:
     at: str
 
 
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """One log key hands over to another; both as they are written in one line."""
+
+    origin: str
+    old: str
+    new: str
+    at: str
+
+
 def read_start(line: bytes) -> Start:
     """Each reader raises BadRecord for a line that is not of its form."""
     origin, agenda, holders, root = texts(START, line)
@@ -129,6 +141,10 @@ def read_close(line: bytes) -> Close:
 def read_tally(line: bytes) -> Tally:
     origin, version, *rest = texts(TALLY, line)
     return Tally(origin, int(version), *rest)
+
+
+def read_succession(line: bytes) -> Succession:
+    return Succession(*texts(KEY, line))
 
 
 def commitment(salt: bytes, line: bytes) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ballot_verifier.findings import Failure
+from ballot_verifier.notes import Key
 from ballot_verifier.verifying import Report, Step
 from ballot_verifier.wording import FAULTS, REASONS, STEPS, WORDS, say
 from ballot_verifier.work import TOTALS
@@ -37,8 +38,11 @@ def as_json(report: Report) -> dict[str, Any]:
         "kind": report.kind,
         "origin": report.origin,
         "meeting": report.facts,
-        "is_key_given": report.is_key_given,
-        "keys": [f"{key.name}+{key.id.hex()}" for key in report.keys],
+        "is_key_given": bool(report.given),
+        "keys": [
+            {"key": key.line, "first": first, "last": last, "is_given": key in report.given}
+            for key, first, last in _reigns(report)
+        ],
         "checkpoint": None
         if last is None
         else {"size": last.size, "root": last.root.hex(), "hash": _hash(report)},
@@ -75,6 +79,12 @@ def _hash(report: Report) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _reigns(report: Report) -> list[tuple[Key, int, int]]:
+    """The log's keys with the first and last size that each has signed; 0 for the end."""
+    starts = [1, *report.ends]
+    return list(zip(report.keys, starts, [*report.ends, 0], strict=False))
+
+
 def _head(report: Report, language: str) -> Iterator[str]:
     def word(name: str, **values: object) -> str:
         return say(WORDS, name, language, **values)
@@ -95,11 +105,13 @@ def _head(report: Report, language: str) -> Iterator[str]:
         yield f"{word('root')}: {groups_of(report.checkpoint.root)}"
         yield f"{word('hash')}: {groups_of(bytes.fromhex(_hash(report)))}"
     yield f"{word('cosigned')}: {', '.join(report.cosigned_by) or word('nobody')}"
-    key = next((key for key in report.keys if key.type == 1), None)
-    if key is not None:
-        name = "key_given" if report.is_key_given else "key_taken"
-        yield f"{word(name)}: {key.name}+{key.id.hex()}"
-    if not report.is_key_given:
+    for key, first, last in _reigns(report):
+        source = "given" if key in report.given else "handed" if report.given else "taken"
+        line = f"{word(f'key_{source}')}: {key.name}+{key.id.hex()}"
+        if report.ends:
+            line += word("key_until" if last else "key_from", first=f"{first:,}", last=f"{last:,}")
+        yield line
+    if not report.given:
         yield word("key_warning")
 
 

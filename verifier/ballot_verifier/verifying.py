@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ballot_verifier import announced, checkpoints, handed_in, logbook, notes
+from ballot_verifier import announced, checkpoints, handed_in, logbook, notes, succession
 from ballot_verifier.bundle import Bundle, Unreadable
 from ballot_verifier.crew import Crew
 from ballot_verifier.findings import Failure
@@ -44,8 +44,9 @@ class Report:
     kind: str  # public, auditor
     origin: str
     facts: dict[str, str]
-    is_key_given: bool
-    keys: tuple[Key, ...]
+    given: tuple[Key, ...]  # the log's keys that were given by hand
+    keys: tuple[Key, ...]  # the log's, in their order
+    ends: tuple[int, ...]  # the sizes at which each but the last of them handed over
     checkpoint: Checkpoint | None  # the last one
     checkpoints: int
     cosigned_by: tuple[str, ...]
@@ -69,8 +70,8 @@ def verify(
 ) -> Report:
     """Check the bundle at this path, or raise Unreadable.
 
-    `keys` are those that were given by hand; without a log's key among them the bundle's own is
-    taken. `promises` and `held_proofs` are files of holders, name and content.
+    `keys` are those that were given by hand; without a log's key among them the bundle vouches
+    for itself. `promises` and `held_proofs` are files of holders, name and content.
     """
     bundle = Bundle(path)
     try:
@@ -90,6 +91,7 @@ def verify(
             )
             logbook.open_log(work, crew, desk)
             checkpoints.check_tree(work, signed)
+            succession.check_keys(work, signed)
             logbook.check_agenda(work)
             if work.is_whole:
                 concert = logbook.open_register(work, crew, desk)
@@ -140,8 +142,9 @@ def _report(work: Work, checkpoints: list[Checkpoint]) -> Report:
         kind="auditor" if work.is_whole else "public",
         origin=work.origin,
         facts=dict(work.agenda.facts),
-        is_key_given=work.is_key_given,
-        keys=work.keys,
+        given=work.given,
+        keys=work.chain,
+        ends=work.ends,
         checkpoint=last,
         checkpoints=len(checkpoints),
         cosigned_by=tuple(k.name for k in last.signed_by if k.type == notes.COSIGNER)

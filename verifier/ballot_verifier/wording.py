@@ -15,8 +15,8 @@ STEPS: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = (
     (
         ("签名", "Signatures"),
         (
-            "每个检查点都由日志密钥签名,见证签名有效",
-            "every checkpoint is signed by the log's key, every cosignature is good",
+            "每个检查点都由当时的日志密钥签名,见证签名有效",
+            "every checkpoint is signed by the log's key of its time, every cosignature is good",
         ),
     ),
     (
@@ -81,6 +81,26 @@ STEPS: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = (
 )
 
 REASONS: Texts = {
+    "another_succession": (
+        "换钥记录所写的密钥与前一把或公布的不符",
+        "a change of keys that does not go on from the key before, or to none that is named",
+    ),
+    "keys_differ": (
+        "与签名的密钥及其次序不符",
+        "not the keys that signed, in their order",
+    ),
+    "not_handed_over": (
+        "密钥{key}的接替没有新旧两把密钥的签名",
+        "the key {key} takes over without the signatures of both keys",
+    ),
+    "not_the_given_key": (
+        "不是由您提供的公钥签名的日志(请用该次会议页面上的公钥)",
+        "not the log of the key that you gave (take the one on this meeting's page)",
+    ),
+    "signed_by_another": (
+        "前面的条目的检查点不是由当时的密钥签名的",
+        "the checkpoint up to here is not signed by the key whose turn it was",
+    ),
     "another_agenda": ("所依据的议程不是该议程文件", "another agenda than agenda.json"),
     "another_document": ("与计票记录中的哈希不符", "not the document of the tally record"),
     "another_kind": (
@@ -202,6 +222,9 @@ WORDS: Texts = {
     "nobody": ("无", "nobody"),
     "key_given": ("日志公钥(由您提供)", "Log key (given by you)"),
     "key_taken": ("日志公钥(取自验证包)", "Log key (from the bundle)"),
+    "key_handed": ("日志公钥(由换钥记录接替)", "Log key (by the log's changes of keys)"),
+    "key_until": (",签名第{first}至{last}条", ", signed entries {first} to {last}"),
+    "key_from": (",签名第{first}条以后", ", signed from entry {first} on"),
     "key_warning": (
         "注意:公钥取自验证包本身。请与会议通知或官方网站公布的公钥核对,或用 --key 提供。",
         (

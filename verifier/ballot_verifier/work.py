@@ -24,8 +24,13 @@ class Work:
         self.findings = Findings()
         self.checked: dict[int, int] = {}
         self.figures: dict[str, int] = {}
-        self.is_key_given = any(key.type == notes.LOG for key in keys)
+        self.given = tuple(key for key in keys if key.type == notes.LOG)
         self.keys = self._all_keys(keys)
+        # The log's own keys, each named by the one before, and the size at which each but the last
+        # handed over.
+        self.chain: tuple[Key, ...] = ()
+        self.ends: tuple[int, ...] = ()
+        self.successions: list[tuple[int, records.Succession]] = []
         self.is_whole = "register.txt" in bundle  # an auditor's: every leaf can be opened
         self.leaves, rest = divmod(bundle.size("entries.bin"), ENTRY_SIZE)
         if rest or not self.leaves:
@@ -57,12 +62,10 @@ class Work:
         self.checked[step] = self.checked.get(step, 0) + number
 
     def _all_keys(self, given: Sequence[Key]) -> tuple[Key, ...]:
-        """Keys by hand come before the bundle's; its log key counts only when none was given."""
+        """Keys by hand and the bundle's; which of the log's hold is for succession.py to find."""
         try:
             lines = self.bundle.read("keys.txt").decode("ascii").splitlines()
-            ours = [Key.parse(line) for line in lines if line]
+            self.ours = tuple(Key.parse(line) for line in lines if line)
         except (BadNote, UnicodeDecodeError) as error:
             raise Unreadable(f"keys.txt: {error}") from None
-        if self.is_key_given:
-            ours = [key for key in ours if key.type == notes.COSIGNER]
-        return tuple(dict.fromkeys([*given, *ours]))
+        return tuple(dict.fromkeys([*given, *self.ours]))

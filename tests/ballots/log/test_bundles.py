@@ -29,7 +29,7 @@ from ballots.models import Ballot, Channel, OtherVote
 from ballots.opening import ask_for_tally, correct_tally, open_tally
 from meetings import lifecycle
 from meetings.agenda import read_agenda
-from meetings.keys import log_signer
+from meetings.log_keys import log_signer
 from meetings.models import Holder, JournalEntry, Meeting
 from meetings.preparing import name_concert_party, name_insider, recuse
 from tests.ballots.log.test_sequencing import cast, log_everything
@@ -144,7 +144,7 @@ def test_every_checkpoint_signs_the_root_of_what_came_before(counted):
 
     leaves, lines = entries(files), files["checkpoints.txt"].decode().splitlines()
     sizes = []
-    public = Ed25519PublicKey.from_public_bytes(log_signer().public)
+    public = Ed25519PublicKey.from_public_bytes(log_signer(1).public)
     for at in range(0, len(lines), 5):
         origin, size, hashed, blank, signature = lines[at : at + 5]
         text = f"{origin}\n{size}\n{hashed}\n"

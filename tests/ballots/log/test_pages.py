@@ -16,7 +16,7 @@ from ballots.log.commitment import Kind, code_of, prefix_of
 from ballots.models import Checkpoint, MeetingLog
 from identity import limits
 from meetings import lifecycle, live
-from meetings.keys import log_signer
+from meetings.log_keys import log_signer
 from tests.ballots.log.test_sequencing import cast, log_everything
 from tests.factories import make_meeting
 from voting_portal.common.codes import grouped
@@ -60,7 +60,7 @@ def test_a_promise_is_signed_and_names_the_commitment(meeting, verified):
 
     text, signature = note.split("\n\n")
     assert f"commitment {bytes(ballot.commitment).hex()}\n" in text
-    signer = log_signer()
+    signer = log_signer(1)
     blob = base64.b64decode(signature.split()[-1])[4:]
     Ed25519PublicKey.from_public_bytes(signer.public).verify(blob, f"{text}\n".encode())
 

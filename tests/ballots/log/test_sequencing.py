@@ -19,7 +19,7 @@ from ballots.log.starting import start_due
 from ballots.models import Ballot, Checkpoint, LogLeaf, MeetingLog, QueuedEntry
 from meetings import lifecycle
 from meetings.agenda import read_agenda
-from meetings.keys import log_signer
+from meetings.log_keys import log_signer
 from tests.factories import make_holder, make_meeting
 
 pytestmark = pytest.mark.django_db
@@ -77,7 +77,7 @@ def assert_whole(meeting):
     places = LogLeaf.objects.of_meeting(meeting.pk).order_by("id").values_list("id", flat=True)
     assert [place & (2**33 - 1) for place in places] == list(range(len(leaves)))
     assert started.size == len(leaves)
-    key = notes.NoteKey(log_signer().name, log_signer().public)
+    key = notes.NoteKey(log_signer(1).name, log_signer(1).public)
     checkpoints = list(Checkpoint.objects.of_meeting(meeting.pk).order_by("id"))
     for checkpoint in checkpoints:
         assert bytes(checkpoint.root) == root(leaves[: checkpoint.size])

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from meetings.keys import keystore
+from meetings.rewrapping import Wrapped
 from notifications import easing, outcomes, references
 from notifications.models import Delivery, Receipt
 from notifications.references import Line, Word
@@ -38,6 +39,7 @@ STATES = {
 }
 RECEIPTS_AT_ONCE = 50  # of up to 500 lines each, with most carriers
 _PHONES = b"phones of a receipt"
+WRAPPED = Wrapped(Receipt, "phones", lambda _row: _PHONES)
 
 
 def take_in(

@@ -8,6 +8,7 @@ from ballots.log import records
 from ballots.log.commitment import Kind, salt_of
 from ballots.log.models import Checkpoint, MeetingLog
 from ballots.log.notes import NoteKey
+from meetings.keys import KeyDestroyed
 from meetings.log_keys import LogSigner, log_signer, newest_log_key
 from meetings.models import LogKey
 from voting_portal.common import ids
@@ -35,15 +36,18 @@ def all_keys() -> dict[int, NoteKey]:
 
 def signer_of(meeting_id: int) -> LogSigner:
     """What signs for a meeting now: the key that its log is at, the newest before it begins."""
-    number = MeetingLog.objects.filter(pk=meeting_id).values_list("key", flat=True).first()
-    return log_signer(number or newest_log_key().number)
+    try:
+        return log_signer(_number_now(meeting_id))
+    except KeyDestroyed:  # retired between the two questions, after the log had gone over
+        return log_signer(_number_now(meeting_id))
 
 
 def reigns_of(meeting_id: int) -> list[Reign]:
     """The keys of a log that has begun, in their order."""
-    known, checkpoints = all_keys(), Checkpoint.objects.of_meeting(meeting_id)
+    checkpoints = Checkpoint.objects.of_meeting(meeting_id)
     first = checkpoints.get(pk=ids.leaf_id(meeting_id, 0))
-    handed_over = checkpoints.filter(next_key__isnull=False).order_by("id")
+    handed_over = list(checkpoints.filter(next_key__isnull=False).order_by("id"))
+    known = all_keys()  # asked last: it has every key that a checkpoint names
     numbers = [first.key, *(both.next_key for both in handed_over if both.next_key)]
     sizes = [1, *(both.size for both in handed_over)]
     return [
@@ -73,3 +77,8 @@ def key_opening(started: MeetingLog, subject: int) -> tuple[bytes, bytes]:
         at=rows[new].made_at,
     )
     return salt_of(started.meeting_id, Kind.KEY, subject), record
+
+
+def _number_now(meeting_id: int) -> int:
+    number = MeetingLog.objects.filter(pk=meeting_id).values_list("key", flat=True).first()
+    return number or newest_log_key().number

@@ -378,3 +378,37 @@ def with_leaf(book: Book, kind: int, text: str) -> Book:
 
 def lines_of(files: dict[str, bytes], name: str) -> Iterator[str]:
     yield from files[name].decode().splitlines(keepends=True)
+
+
+def succession(old: Signer, new: Signer, *, origin: str = ORIGIN) -> Leaf:
+    """The leaf by which one key hands over to another."""
+    names = (("from", old.vkey), ("to", new.vkey), ("at", f"{DAY}T03:00:00.000000Z"))
+    return Leaf(KEY, record("key", *names, origin=origin), salt(1, KEY))
+
+
+def files_of_two_keys(
+    book: Book,
+    *,
+    place: int,
+    old: Signer = LOG,
+    new: Signer = NEXT_LOG,
+    leaf: Leaf | None = None,
+    both: tuple[Signer, ...] = (),
+) -> dict[str, bytes]:
+    """The files of a bundle whose log went over to a new key with the leaf at this place; `both`
+    are those who sign there."""
+    leaves = book.leaves()
+    leaves.insert(place, leaf or succession(old, new))
+    entries = [leaf.entry for leaf in leaves]
+    notes = ""
+    for size in sorted({1, place - 1, place + 1, place + 2, len(entries)}):
+        text = checkpoint_text(entries[:size])
+        signers = (both or (old, new)) if size == place + 1 else (old if size <= place else new,)
+        notes += f"{text}\n" + "".join(signer.line(text) for signer in signers)
+    return {
+        **files_of(book),
+        "keys.txt": f"{old.vkey}\n{new.vkey}\n".encode(),
+        "checkpoints.txt": notes.encode(),
+        "entries.bin": b"".join(entries),
+        "openings.txt": "".join(leaf.line(index) for index, leaf in enumerate(leaves)).encode(),
+    }

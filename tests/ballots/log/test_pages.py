@@ -187,7 +187,7 @@ def test_before_the_close_the_page_is_the_same_however_many_have_voted(
     for number in (0, 1, 7):
         cast(meeting, number)
         log_everything()
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(8):
             pages.append(re.sub(r'value="\w{64}"', "", log_page(meeting, client=client).text))
 
     assert len({re.sub(r"[0-9a-f]{12}", "", page) for page in pages}) == 1

@@ -1,0 +1,195 @@
+"""Changing the key-encryption key (更换主密钥) while everything runs.
+
+A new key is added to the key store, then used: what is wrapped from then on is wrapped by it, and
+the old one still opens what it wrapped. Rewrapping then goes through every column of wrapped keys,
+batch by batch; it may be stopped and begun again at any time. At the end the old key wraps nothing
+and can be taken out. Data keys do not change, so nothing that they sealed is touched.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, models
+from django.utils.translation import gettext_lazy as _
+from psycopg import sql
+
+from meetings import journal, keys, log_keys
+from meetings.models import LogKey, MeetingKey
+from voting_portal.common import sealing
+from voting_portal.common.refusals import Refusal
+
+BATCH = 500  # rows
+# No transaction lasts as long: whatever was wrapped by the old key is in the books by then.
+SETTLED = timedelta(hours=1)
+
+
+class CannotRotate(Refusal):
+    """The key store is as it was; `message` says why."""
+
+
+class NoSuchKey(CannotRotate):
+    message = _("密钥文件中没有这把主密钥。")
+
+
+class KeyInUse(CannotRotate):
+    message = _("这把主密钥还在使用：请先改用新的，并重新加密所有数据密钥。")
+
+
+class NotSettled(CannotRotate):
+    message = _("改用新的主密钥还不到一小时，旧的可能仍有人在用。")
+
+
+class CannotRewrap(CannotRotate):
+    """A row does not open; the message names it."""
+
+
+class StoreNotWritable(CannotRotate):
+    message = _("密钥文件不能在这里写入：请在其来源处修改。")
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """A column of wrapped keys, and what each row of it was wrapped for."""
+
+    model: Any  # a model's class
+    field: str
+    context: Callable[[Any], bytes]
+
+    def __str__(self) -> str:
+        return f"{self.model._meta.db_table}.{self.field}"
+
+    def by(self, name: str) -> models.QuerySet[Any]:
+        """Rows that this key-encryption key has wrapped."""
+        return self._rows().filter(**self._begins_with(keys.mark(name)))
+
+    def not_by(self, name: str) -> models.QuerySet[Any]:
+        """Rows that another one has wrapped."""
+        return self._rows().exclude(**self._begins_with(keys.mark(name)))
+
+    def _begins_with(self, start: bytes) -> dict[str, bytes]:
+        end = start[:-1] + bytes([start[-1] + 1])
+        return {f"{self.field}__gte": start, f"{self.field}__lt": end}
+
+    def _rows(self) -> models.QuerySet[Any]:
+        rows: models.QuerySet[Any] = self.model.objects.filter(**{f"{self.field}__isnull": False})
+        return rows
+
+
+OF_MEETINGS = (
+    Wrapped(MeetingKey, "wrapped", keys.context_of),
+    Wrapped(LogKey, "wrapped", log_keys.context_of),
+)
+
+
+def add_key(*, by: str, now: datetime) -> str:
+    """Put a new key-encryption key into the key store, which does not use it yet; its name.
+
+    StoreNotWritable where the file is mounted to be read only.
+    """
+    content = _read()
+    name = str(max(int(known) for known in content["keys"] if known.isdecimal()) + 1)
+    content["keys"][name] = base64.b64encode(sealing.new_key()).decode()
+    _write(content)
+    journal.record(None, "kek.added", by=by, at=now, key=name)
+    return name
+
+
+def use_key(name: str, *, by: str, now: datetime) -> None:
+    """Wrap by this key from now on. Every server must have it in its key store by then.
+
+    NoSuchKey, StoreNotWritable.
+    """
+    content = _read()
+    if name not in content["keys"]:
+        raise NoSuchKey
+    _write({**content, "current": name, "since": now.isoformat()})
+    journal.record(None, "kek.used", by=by, at=now, key=name)
+
+
+def rewrap(columns: Sequence[Wrapped], *, by: str, now: datetime) -> Iterator[tuple[Wrapped, int]]:
+    """Wrap by the current key whatever another one has wrapped; after each batch, how many.
+
+    A row that is changed or deleted meanwhile is left alone. Memory is flat in the number of rows.
+    CannotRewrap for a row whose key is not in the key store or does not open it; what was done
+    before stays done.
+    """
+    current, total = keys.keystore().current, 0
+    for column in columns:
+        while rows := list(column.not_by(current).order_by("pk")[:BATCH]):
+            _rewrap(column, rows)
+            total += len(rows)
+            yield column, len(rows)
+    if total:
+        journal.record(None, "kek.rewrapped", by=by, at=now, key=current, rows=total)
+
+
+def retire_key(name: str, *, columns: Sequence[Wrapped], by: str, now: datetime) -> None:
+    """Take an old key-encryption key out of the key store.
+
+    NoSuchKey; KeyInUse while it is the current one or anything is wrapped by it; NotSettled within
+    an hour of the change; StoreNotWritable.
+    """
+    content = _read()
+    if name not in content["keys"]:
+        raise NoSuchKey
+    if name == content["current"] or any(column.by(name).exists() for column in columns):
+        raise KeyInUse
+    if datetime.fromisoformat(content["since"]) + SETTLED > now:
+        raise NotSettled
+    del content["keys"][name]
+    _write(content)
+    journal.record(None, "kek.retired", by=by, at=now, key=name)
+
+
+def _rewrap(column: Wrapped, rows: Sequence[Any]) -> None:
+    """One statement for a batch: each row only if it still holds what was read."""
+    store = keys.keystore()
+    old = [bytes(getattr(row, column.field)) for row in rows]
+    contexts = [column.context(row) for row in rows]
+    new = []
+    for row, wrapped, context in zip(rows, old, contexts, strict=True):
+        try:
+            new.append(store.wrap(store.unwrap(wrapped, context=context), context=context))
+        except (KeyError, sealing.CannotOpen):
+            words = {"column": column, "row": row.pk}
+            raise CannotRewrap(_("%(column)s第%(row)s行打不开：缺少它的主密钥。") % words) from None
+    statement = sql.SQL(
+        "UPDATE {table} SET {field} = rewrapped.new"
+        " FROM unnest(%s::bigint[], %s::bytea[], %s::bytea[]) AS rewrapped(id, old, new)"
+        " WHERE {table}.id = rewrapped.id AND {table}.{field} = rewrapped.old"
+    ).format(table=sql.Identifier(column.model._meta.db_table), field=sql.Identifier(column.field))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [[row.pk for row in rows], old, new])
+
+
+def _read() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(Path(settings.KEYSTORE_FILE).read_text())
+    return content
+
+
+def _write(content: dict[str, Any]) -> None:
+    """Put the file in its place at once: whoever reads it meanwhile reads the old or the new."""
+    path = Path(settings.KEYSTORE_FILE)
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+            part = Path(file.name)  # of mode 0600
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            part.chmod(path.stat().st_mode & 0o777)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError:
+        raise StoreNotWritable from None

@@ -1,9 +1,9 @@
 """Casting a ballot (投票): the one way a vote gets into the books.
 
-One transaction: come in under the polls' shared lock, then one statement that asks the database's
-clock and inserts the ballot, with its commitment, and its entry in the queue of the ballot log.
-The primary key decides between two that race, the database's clock about the
-window, and a ballot that waited behind the seal is refused, not slipped into a finished tally.
+One transaction: come in under the polls' shared lock and take the time and a number from the
+database, then one statement that inserts the ballot, with its commitment, and its entry in the
+queue of the ballot log. The primary key decides between two that race, the database's clock about
+the window, and a ballot that waited behind the seal is refused, not slipped into a finished tally.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from ballots.entitlement import Entitlement
-from ballots.log.ballots import ballot_ending_in_sql, opening_of
+from ballots.log.ballots import commitment_of
 from ballots.log.commitment import Kind
 from ballots.models import Ballot
 from ballots.rules import (
@@ -35,28 +35,24 @@ from meetings.agenda import Agenda
 from meetings.models import Holder, Meeting
 from voting_portal.common import ids
 
+SEQUENCE = "ballots_accept_seq"
 CAST = f"""
-WITH clock AS MATERIALIZED (
-    SELECT COALESCE(%(at)s::timestamptz, clock_timestamp()) AS now,
-           COALESCE(%(seq)s::bigint, nextval('ballots_accept_seq')) AS seq
-), ballot AS (
+WITH ballot AS (
     INSERT INTO ballots_ballot
         (id, holder_id, share_class, shares, choices, level, cast_at, seq, commitment)
-    SELECT %(id)s, %(holder)s, %(share_class)s, %(shares)s, %(choices)s, %(level)s, now, seq,
-           sha256(%(opening)s || convert_to(format({ballot_ending_in_sql()}), 'UTF8'))
-    FROM meetings_meeting meeting, clock
+    SELECT %(id)s, %(holder)s, %(share_class)s, %(shares)s, %(choices)s, %(level)s, %(now)s,
+           %(seq)s, %(commitment)s
+    FROM meetings_meeting meeting
     WHERE meeting.id = %(meeting)s
       AND meeting.state IN ('INVITED', 'OPEN')
       AND meeting.polls_sealed_at IS NULL
-      AND clock.now BETWEEN meeting.polls_open_at AND meeting.polls_close_at
-      AND (%(at)s::timestamptz IS NULL OR meeting.is_rehearsal)
+      AND %(now)s BETWEEN meeting.polls_open_at AND meeting.polls_close_at
+      AND (meeting.is_rehearsal OR NOT %(is_replayed)s)
     ON CONFLICT (id) DO NOTHING
-    RETURNING id, cast_at, seq, commitment
-), queued AS (
-    INSERT INTO ballots_queuedentry (meeting_id, kind, subject, commitment)
-    SELECT %(meeting)s, {Kind.BALLOT:d}, id, commitment FROM ballot
+    RETURNING id
 )
-SELECT cast_at, seq, commitment FROM ballot
+INSERT INTO ballots_queuedentry (meeting_id, kind, subject, commitment)
+SELECT %(meeting)s, {Kind.BALLOT:d}, id, %(commitment)s FROM ballot
 """  # noqa: S608 - names of our own
 
 
@@ -95,10 +91,11 @@ def cast_ballot(
         choices=normal_choices(choices),
         level=level,
     )
-    opening = opening_of(ballot, agenda)
     with transaction.atomic():
-        polls.enter(agenda.meeting_id)
-        _insert(ballot, agenda.meeting_id, opening, at, seq)
+        now, number = polls.enter(agenda.meeting_id, sequence=SEQUENCE)
+        ballot.cast_at, ballot.seq = at or now, number if seq is None else seq
+        ballot.commitment = commitment_of(ballot, agenda)
+        _insert(ballot, agenda.meeting_id, at)
     return ballot
 
 
@@ -130,32 +127,30 @@ def _judge(
     )
 
 
-def _insert(
-    ballot: Ballot, meeting_id: int, opening: bytes, at: datetime | None, seq: int | None
-) -> None:
-    """Put the ballot in the books and note what they say, or raise why it did not get in."""
-    values: dict[str, str | int | bytes | datetime | None] = {
+def _insert(ballot: Ballot, meeting_id: int, at: datetime | None) -> None:
+    """Put the ballot in the books, or raise why it did not get in."""
+    values: dict[str, str | int | bytes | datetime] = {
         "id": ballot.pk,
         "holder": ballot.holder_id,
         "share_class": ballot.share_class,
         "shares": ballot.shares,
         "choices": json.dumps(ballot.choices),
         "level": ballot.level,
-        "opening": opening,
+        "commitment": bytes(ballot.commitment),
         "meeting": meeting_id,
-        "at": at,
-        "seq": seq,
+        "now": ballot.cast_at,
+        "seq": ballot.seq,
+        "is_replayed": at is not None,
     }
     with connection.cursor() as cursor:
         cursor.execute(CAST, values)
-        row = cursor.fetchone()
-    if row is None:
+        is_in = cursor.rowcount == 1
+    if not is_in:
         first = Ballot.objects.filter(pk=ballot.pk).first()
         if first is not None:
             raise AlreadyCast(first)
         _ask_the_clock(meeting_id, at)
         raise NotTaken
-    ballot.cast_at, ballot.seq, ballot.commitment = row
 
 
 def _ask_the_clock(meeting_id: int, at: datetime | None) -> None:

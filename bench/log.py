@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import statistics
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from unittest.mock import patch
 
 from django.db import connection
@@ -22,6 +24,7 @@ from ballots.log.tree import Tree, leaf_hash
 from ballots.models import LogLeaf
 from bench import Row, Scale
 from bench.meetings import MOTIONS, cast_all, make_meeting
+from bench.processors import processor_seconds
 from meetings import lifecycle
 from meetings.agenda import read_agenda
 from meetings.management.output import peak_megabytes
@@ -29,26 +32,22 @@ from meetings.models import Meeting
 from voting_portal.common import ids
 
 CHOICES = {f"{group}.00": "FOR" for group in range(1, MOTIONS + 1)}
-ROUNDS = 10
+CASTS = 200  # in a block
+MIN_PAIRS = 10
 
 # The casting statement as it would be if nobody kept a log.
 WITHOUT_LOG = """
-WITH clock AS MATERIALIZED (
-    SELECT COALESCE(%(at)s::timestamptz, clock_timestamp()) AS now,
-           COALESCE(%(seq)s::bigint, nextval('ballots_accept_seq')) AS seq
-)
 INSERT INTO ballots_ballot
     (id, holder_id, share_class, shares, choices, level, cast_at, seq, commitment)
-SELECT %(id)s, %(holder)s, %(share_class)s, %(shares)s, %(choices)s, %(level)s, now, seq,
-       %(opening)s
-FROM meetings_meeting meeting, clock
+SELECT %(id)s, %(holder)s, %(share_class)s, %(shares)s, %(choices)s, %(level)s, %(now)s,
+       %(seq)s, %(commitment)s
+FROM meetings_meeting meeting
 WHERE meeting.id = %(meeting)s
   AND meeting.state IN ('INVITED', 'OPEN')
   AND meeting.polls_sealed_at IS NULL
-  AND clock.now BETWEEN meeting.polls_open_at AND meeting.polls_close_at
-  AND (%(at)s::timestamptz IS NULL OR meeting.is_rehearsal)
+  AND %(now)s BETWEEN meeting.polls_open_at AND meeting.polls_close_at
+  AND (meeting.is_rehearsal OR NOT %(is_replayed)s)
 ON CONFLICT (id) DO NOTHING
-RETURNING cast_at, seq, commitment
 """
 
 QUEUE_ALL = """
@@ -65,33 +64,55 @@ def measure(scale: Scale) -> Iterator[Row]:
 
 
 def _row_of_casting(scale: Scale) -> Row:
-    """Casts by one process, with and without the log in turns, as the machine is never the same."""
-    meeting = make_meeting(100_000)
-    agenda = read_agenda(meeting.pk)
-    holders = (ids.holder_id(meeting.pk, index) for index in range(1, 100_000))
+    """Casts by one process, in blocks with and without the log by turns, as no machine is quiet.
 
-    def casts() -> int:
-        done, end = 0, time.perf_counter() + scale.seconds / ROUNDS / 2
-        while time.perf_counter() < end:
-            entitlement = read_entitlement(next(holders), 0)
+    What is compared is the processor time of a cast, the portal's and PostgreSQL's together, in the
+    middle of all pairs of blocks; the note has the wall time, too.
+    """
+    blocks = max(MIN_PAIRS, int(scale.seconds))
+    meeting = make_meeting((2 * blocks + 1) * CASTS)
+    agenda = read_agenda(meeting.pk)
+    holders = (ids.holder_id(meeting.pk, index) for index in itertools.count(1))
+
+    def block() -> tuple[float, float]:
+        """Processor and wall time of a cast, in microseconds."""
+        used, began = processor_seconds(), time.perf_counter()
+        for holder in itertools.islice(holders, CASTS):
+            entitlement = read_entitlement(holder, 0)
             assert entitlement is not None
             cast_ballot(
                 entitlement=entitlement, agenda=agenda, share_class=0, choices=CHOICES, level=1
             )
-            done += 1
-        return done
+        wall, used = time.perf_counter() - began, processor_seconds() - used
+        return used / CASTS * 1e6, wall / CASTS * 1e6
 
-    ours = floor = 0
-    for _round in range(ROUNDS):
-        ours += casts()
+    def bare() -> tuple[float, float]:
         with (
             patch.object(casting, "CAST", WITHOUT_LOG),
-            patch.object(casting, "opening_of", lambda _ballot, _agenda: bytes(32)),
+            patch.object(casting, "commitment_of", lambda _ballot, _agenda: bytes(32)),
         ):
-            floor += casts()
-    seconds = scale.seconds / 2
-    note = "entitlement read and ballot cast by one process; floor: the same without the log"
-    return Row("log cast", ours / seconds, floor / seconds, "ballots/s", is_rate=True, note=note)
+            return block()
+
+    block()  # plans and caches
+    pairs = []
+    for turn in range(blocks):
+        first, second = (block, bare) if turn % 2 else (bare, block)
+        one, other = first(), second()
+        pairs.append((one, other) if turn % 2 else (other, one))
+    more = [sorted(with_log[of] / without[of] for with_log, without in pairs) for of in (0, 1)]
+    ours, floor = (statistics.median(pair[of][0] for pair in pairs) for of in (0, 1))
+    note = (
+        f"processor time of a cast with the log and without, portal and PostgreSQL, {blocks} pairs "
+        f"of {CASTS} casts: {_spread(more[0])} times the processor time, {_spread(more[1])} of wall"
+    )
+    return Row("log cast", ours, floor, "us", is_rate=False, note=note)
+
+
+def _spread(ratios: Sequence[float]) -> str:
+    """The middle of sorted ratios, and the middle half."""
+    quarter = len(ratios) // 4
+    middle = statistics.median(ratios)
+    return f"{middle:.2f} ({ratios[quarter]:.2f} to {ratios[-1 - quarter]:.2f})"
 
 
 def _rows_of_sequencing(scale: Scale) -> Iterator[Row]:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import connection
+from django.db import connection, transaction
 
 from meetings.models import Meeting
 from voting_portal.common import locks
 
+# The function is called before the clock is asked.
+COME_IN = "SELECT clock_timestamp(), nextval(%s) FROM pg_advisory_xact_lock_shared(%s, %s)"
 
-def enter(meeting_id: int) -> None:
-    """Come in with a ballot; the seal of this meeting waits until the transaction ends."""
-    locks.hold(locks.POLLS, meeting_id, shared=True)
+
+def enter(meeting_id: int, *, sequence: str) -> tuple[datetime, int]:
+    """Come in with a ballot; the seal of this meeting waits until the transaction ends.
+
+    Returns the database's time, which decides whether it was in time, and the sequence's next
+    number. Needs a transaction.
+    """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("the polls are entered in a transaction")
+    with connection.cursor() as cursor:
+        cursor.execute(COME_IN, [sequence, locks.POLLS, meeting_id])
+        now, number = cursor.fetchone()
+    return now, number
 
 
 def seal(meeting: Meeting) -> datetime:

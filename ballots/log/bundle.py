@@ -13,24 +13,24 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from itertools import islice
-from typing import IO
+from typing import IO, Any
 
 from django.db import transaction
 
 from ballots.log import ballots, keys, others, tallies
+from ballots.log.ballots import Opening
 from ballots.log.checkpoints import CannotShow, NotLogged, cosigner_keys, note_of
 from ballots.log.commitment import Kind, entry
 from ballots.log.models import Checkpoint, Cosignature, LogLeaf, MeetingLog, QueuedEntry
 from ballots.log.sequencer import close_opening
 from ballots.log.starting import register_openings, start_opening
-from ballots.models import Ballot, OtherVote, Tally, VoteImport
+from ballots.models import Tally, VoteImport
 from meetings.agenda import Agenda, read_agenda
 from meetings.models import Meeting
 from voting_portal.common import ids
 
 BATCH = 5_000  # leaves at a time
-
-Opening = tuple[bytes, bytes]  # salt and record
+FAST = 1  # of zlib's levels: most of a bundle is random and packs no better at the others
 
 
 class BundleKind(StrEnum):
@@ -62,12 +62,17 @@ class _Bundle:
     ) -> None:
         self.meeting, self.started, self.kind, self.archive = meeting, started, kind, archive
         self.agenda: Agenda = read_agenda(meeting.pk)
-        self.tally = Tally.objects.newest_of(meeting.pk)
+        # What came after this moment is left out of every file.
+        first = ids.leaf_id(meeting.pk, 0)
+        self.leaves = LogLeaf.objects.filter(id__gte=first, id__lt=first + started.size)
+        tally = self.leaves.filter(kind=Kind.TALLY).order_by("id").last()
+        self.tally = Tally.objects.get(pk=tally.subject) if tally else None
         self.files: dict[str, dict[str, int | str]] = {}
 
     def write(self) -> None:
         is_whole = self.kind == BundleKind.AUDITOR
-        of_log = [reign.key for reign in keys.reigns_of(self.meeting.pk)]
+        reigns = keys.reigns_of(self.meeting.pk)
+        of_log = [reign.key for reign in reigns if reign.first <= self.started.size]
         shown = [*of_log, *cosigner_keys(self.meeting.pk)]
         self._add("keys.txt", (f"{key.vkey}\n".encode() for key in shown))
         self._add("agenda.json", [bytes(self.started.agenda)])
@@ -99,6 +104,7 @@ class _Bundle:
         size, digest = 0, hashlib.sha256()
         info = zipfile.ZipInfo(name)  # of a fixed time: the same books give the same bundle
         info.compress_type = zipfile.ZIP_DEFLATED
+        info._compresslevel = FAST  # type: ignore[attr-defined]  # noqa: SLF001 - no public name
         with self.archive.open(info, "w", force_zip64=True) as file:
             for part in parts:
                 file.write(part)
@@ -111,57 +117,59 @@ class _Bundle:
         for row in Cosignature.objects.filter(meeting=self.meeting).order_by("id"):
             cosignatures.setdefault(row.size, []).append(row)
         known = keys.all_keys()
-        found = Checkpoint.objects.of_meeting(self.meeting.pk).order_by("id")
-        for checkpoint in found.iterator(BATCH):
+        first = ids.leaf_id(self.meeting.pk, 0)
+        found = Checkpoint.objects.filter(id__gte=first, id__lt=first + self.started.size)
+        for checkpoint in found.order_by("id").iterator(BATCH):
             signed = cosignatures.get(checkpoint.size, [])
             yield note_of(self.started.origin, checkpoint, signed, known).encode()
 
     def _entries(self) -> Iterator[bytes]:
-        for leaves in self._leaves():
-            yield b"".join(entry(leaf.kind, bytes(leaf.commitment)) for leaf in leaves)
+        for leaves in self._leaves("kind", "commitment"):
+            yield b"".join(entry(kind, bytes(commitment)) for kind, commitment in leaves)
 
     def _openings(self) -> Iterator[bytes]:
         hashes = dict(VoteImport.objects.filter(meeting=self.meeting).values_list("id", "sha256"))
-        for leaves in self._leaves():
+        for leaves in self._leaves("id", "kind", "subject"):
             subjects: dict[int, list[int]] = {}
-            for leaf in leaves:
-                subjects.setdefault(leaf.kind, []).append(leaf.subject)
-            cast = Ballot.objects.in_bulk(subjects.get(Kind.BALLOT, ()))
-            said = OtherVote.objects.in_bulk(subjects.get(Kind.OTHER, ()))
-            for leaf in leaves:
-                if leaf.kind == Kind.BALLOT:
-                    opening = ballots.salt_and_record(cast[leaf.subject], self.agenda)
-                elif leaf.kind == Kind.OTHER:
-                    vote = said[leaf.subject]
-                    sha256 = hashes[vote.vote_import_id]
-                    opening = others.salt_and_record(vote, sha256=sha256, agenda=self.agenda)
+            for _id, kind, subject in leaves:
+                subjects.setdefault(kind, []).append(subject)
+            cast = ballots.openings_of(subjects.get(Kind.BALLOT, ()), self.agenda)
+            said = others.openings_of(
+                subjects.get(Kind.OTHER, ()), sha256=hashes, agenda=self.agenda
+            )
+            lines = []
+            for leaf, kind, subject in leaves:
+                if kind == Kind.BALLOT:
+                    opening = cast[subject]
+                elif kind == Kind.OTHER:
+                    opening = said[subject]
                 else:
-                    opening = self._opening_of(leaf)
-                yield _line(ids.place_of_leaf(leaf.pk), opening)
+                    opening = self._opening_of(kind, subject)
+                lines.append(_line(ids.place_of_leaf(leaf), opening))
+            yield b"".join(lines)
 
     def _public_openings(self) -> Iterator[bytes]:
         kinds = [Kind.START, Kind.CLOSE, Kind.KEY]
-        found = LogLeaf.objects.of_meeting(self.meeting.pk)
-        shown = [*found.filter(kind__in=kinds).order_by("id")]
+        shown = [*self.leaves.filter(kind__in=kinds)]
         if self.tally and self._is_published:
-            shown.append(found.get(kind=Kind.TALLY, subject=self.tally.pk))
-        for leaf in shown:
-            yield _line(ids.place_of_leaf(leaf.pk), self._opening_of(leaf))
+            shown.append(self.leaves.get(kind=Kind.TALLY, subject=self.tally.pk))
+        for leaf in sorted(shown, key=lambda leaf: leaf.pk):
+            yield _line(ids.place_of_leaf(leaf.pk), self._opening_of(leaf.kind, leaf.subject))
 
-    def _opening_of(self, leaf: LogLeaf) -> Opening:
-        if leaf.kind == Kind.START:
+    def _opening_of(self, kind: int, subject: int) -> Opening:
+        if kind == Kind.START:
             agenda = hashlib.sha256(self.started.agenda).digest()
             return start_opening(self.started, agenda)
-        if leaf.kind == Kind.CLOSE:
+        if kind == Kind.CLOSE:
             return close_opening(self.started)
-        if leaf.kind == Kind.KEY:
-            return keys.key_opening(self.started, leaf.subject)
-        return tallies.salt_and_record(Tally.objects.get(pk=leaf.subject))
+        if kind == Kind.KEY:
+            return keys.key_opening(self.started, subject)
+        return tallies.salt_and_record(Tally.objects.get(pk=subject))
 
-    def _leaves(self) -> Iterator[list[LogLeaf]]:
-        found = LogLeaf.objects.of_meeting(self.meeting.pk).order_by("id")
-        leaves = found.defer("roots").iterator(BATCH)
-        while batch := list(islice(leaves, BATCH)):
+    def _leaves(self, *columns: str) -> Iterator[list[tuple[Any, ...]]]:
+        """These columns of all leaves, in batches, by way of a cursor of the server."""
+        rows = self.leaves.order_by("id").values_list(*columns).iterator(BATCH)
+        while batch := list(islice(rows, BATCH)):
             yield batch
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from ballots.log import commitment, records, sequencer
 from ballots.log.ballots import origin_of
@@ -11,6 +11,8 @@ from ballots.models import OtherVote, OtherVoteQuerySet, VoteImport
 from meetings.agenda import Agenda
 
 FETCHED = 5_000  # votes at a time
+
+Openings = dict[int, tuple[bytes, bytes]]  # salt and record
 
 
 def log_votes(vote_import: VoteImport, agenda: Agenda) -> None:
@@ -40,6 +42,15 @@ def salt_and_record(vote: OtherVote, *, sha256: str, agenda: Agenda) -> tuple[by
         invalid=vote.invalid,
     )
     return commitment.salt_of(meeting_id, Kind.OTHER, vote.pk), record
+
+
+def openings_of(subjects: Sequence[int], *, sha256: Mapping[int, str], agenda: Agenda) -> Openings:
+    """What opens the commitments of these votes, by their ids; `sha256` by their imports."""
+    found = OtherVote.objects.filter(pk__in=subjects)
+    return {
+        vote.pk: salt_and_record(vote, sha256=sha256[vote.vote_import_id], agenda=agenda)
+        for vote in found
+    }
 
 
 def _entries(

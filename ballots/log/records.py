@@ -11,8 +11,6 @@ from ballots.rules import Choices
 OPINION_LETTERS = {"FOR": "F", "AGAINST": "A", "ABSTAIN": "X"}
 # The order of opinions in a split, then numbers as numbers.
 _PLACES = {letter: (place,) for place, letter in enumerate("FAX")}
-# As PostgreSQL writes the same time: the casting statement ends a ballot's record by itself.
-SQL_TIME = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 
 
 def start(origin: str, *, agenda: bytes, holders: int, register_root: bytes) -> bytes:
@@ -31,7 +29,7 @@ def ballot_opening(
     choices: Choices,
     level: int,
 ) -> bytes:
-    """All of a ballot's record but its time and number, which the database gives."""
+    """All of a ballot's record but its time and number, which the database gives last."""
     return _text(
         "ballot",
         log=origin,
@@ -45,7 +43,7 @@ def ballot_opening(
 
 
 def ballot_ending(cast_at: datetime, seq: int) -> bytes:
-    """The rest of a ballot's record, as the casting statement wrote it."""
+    """The rest of a ballot's record."""
     return f"cast {time(cast_at)}\nseq {seq}\n".encode()
 
 
@@ -134,13 +132,13 @@ def holder(origin: str, *, voter: str, kind: str, shares: Sequence[tuple[str, in
 
 def votes_line(choices: Choices) -> str:
     """Choices as one line: `1.00=F;4.00=4.01:246800,4.02:0`, numbers in order; `-` for none."""
-    said = (f"{number}={_said(choices[number])}" for number in sorted(choices, key=_place))
-    return ";".join(said) or "-"
+    numbers = _in_order(tuple(choices))
+    return ";".join([f"{number}={_said(choices[number])}" for number in numbers]) or "-"
 
 
 def time(at: datetime) -> str:
     """UTC with microseconds, as `2026-12-05T01:31:07.412345Z`."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _said(choice: str | Mapping[str, int]) -> str:
@@ -150,7 +148,12 @@ def _said(choice: str | Mapping[str, int]) -> str:
     return ",".join(f"{key}:{counts[key]}" for key in sorted(counts, key=_place))
 
 
-@functools.lru_cache(10_000)  # of all agendas there are few numbers, and every cast sorts by them
+@functools.lru_cache(1_000)  # of all agendas there are few, and every cast sorts by one
+def _in_order(numbers: tuple[str, ...]) -> list[str]:
+    return sorted(numbers, key=_place)
+
+
+@functools.lru_cache(10_000)
 def _place(number: str) -> tuple[int, ...]:
     return _PLACES.get(number) or tuple(map(int, number.split(".")))
 

@@ -11,7 +11,7 @@ from django.db import ProgrammingError, connection, transaction
 from django.utils import timezone
 
 from ballots import rules
-from ballots.casting import cast_ballot
+from ballots.casting import SEQUENCE, cast_ballot
 from ballots.entitlement import read_entitlement
 from ballots.models import Ballot
 from ballots.opening import recount
@@ -248,7 +248,7 @@ def test_the_seal_waits_for_a_ballot_under_way():
 
     def cast_slowly():
         with transaction.atomic():
-            polls.enter(meeting.pk)
+            polls.enter(meeting.pk, sequence=SEQUENCE)
             inside.wait()
             go_on.wait()
             order.append("cast")

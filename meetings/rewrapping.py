@@ -46,7 +46,7 @@ class KeyInUse(CannotRotate):
 
 
 class NotSettled(CannotRotate):
-    message = _("改用新的主密钥还不到一小时，旧的可能仍有人在用。")
+    message = _("改用新的主密钥(密钥文件中的since)还不到一小时，旧的可能仍有人在用。")
 
 
 class CannotRewrap(CannotRotate):
@@ -144,7 +144,8 @@ def retire_key(name: str, *, columns: Sequence[Wrapped], by: str, now: datetime)
         raise NoSuchKey
     if name == content["current"] or any(column.by(name).exists() for column in columns):
         raise KeyInUse
-    if datetime.fromisoformat(content["since"]) + SETTLED > now:
+    since = content.get("since", "")
+    if not since or datetime.fromisoformat(since) + SETTLED > now:
         raise NotSettled
     del content["keys"][name]
     _write(content)

@@ -24,6 +24,8 @@ DEBUG = False
 SECRET_KEY = env.secret(
     "SECRET_KEY", development="" if IS_PRODUCTION else embedded.development_secret()
 )
+# Secret keys of before: what they signed is still taken while a new one signs.
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 # Where the key-encryption keys live; see meetings/keys.py.
 KEYSTORE_FILE = env.required(
     "KEYSTORE_FILE", development=str(embedded.DATA / "key-encryption-keys.json")

@@ -91,3 +91,16 @@ def test_a_changed_cookie_is_no_session(change):
     request.COOKIES[COOKIE] = value.replace(value[10], "A", 1) if change == "level" else change
 
     assert voters.read_voter(request, MEETING, now=now) is None
+
+
+def test_a_session_outlives_a_change_of_the_secret_key_that_keeps_the_old_one(settings):
+    now = timezone.now()
+    voter = voters.begin(LINK, now=now)
+    request, old = request_with(voter), settings.SECRET_KEY
+
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "x1" * 40, [old]
+    kept = voters.read_voter(request, MEETING, now=now)
+    settings.SECRET_KEY_FALLBACKS = []
+    ended = voters.read_voter(request, MEETING, now=now)
+
+    assert (kept, ended) == (voter, None)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from ballot_verifier.command import main
+from ballot_verifier.policies import VALUES
+from ballot_verifier.switches import SWITCHES
 from tests.verifier import writer
 from tests.verifier.writer import LOG, files_of
 
@@ -48,6 +50,8 @@ def test_a_good_log_is_told_in_chinese(run, bundle):
     assert "8. 票数: 通过" in text
     assert "1.00 通过: 同意 56,000 (66.6666%), 反对 20,000 (23.8095%)" in text
     assert "结论:全部核对通过。公布的结果就是日志中全部表决票的计票结果。" in text
+    assert "重新计票所依据的计票规则" in text
+    assert "\n  重复投票以第一次为准的范围: 逐项议案\n" in text
     assert "公钥取自验证包" not in text
 
 
@@ -58,6 +62,28 @@ def test_a_good_log_is_told_in_english_with_a_warning_when_no_key_was_given(run,
     assert "8. Totals: good" in text
     assert "this key came with the bundle" in text
     assert "Conclusion: everything holds." in text
+
+
+def test_the_rules_by_which_was_counted_are_told_and_what_was_chosen_is_marked(run, book, tmp_path):
+    book.change(policies={"first_vote_scope": "BALLOT"})
+    bundle = str(writer.pack(files_of(book), tmp_path / "chosen.zip"))
+
+    _status, chinese = run(bundle)
+    _status, english = run(bundle, "--language", "en")
+    _status, machine = run(bundle, "--json")
+
+    assert "重复投票以第一次为准的范围: 整张表决票 [本次会议选定,非默认]" in chinese
+    assert "The first vote prevails for: the whole ballot [chosen for this meeting" in english
+    assert chinese.count("非默认") == 1
+    assert json.loads(machine)["policies"]["first_vote_scope"] == "BALLOT"
+
+
+def test_every_switch_that_counts_and_each_of_its_values_has_words():
+    words = {name: set(values) for name, (_about, values) in SWITCHES.items()}
+
+    counting = {name: set(values) for name, values in VALUES.items()}
+    del counting["results_visible_from"]
+    assert words == counting
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from typing import Any
 
 from ballot_verifier.findings import Failure
 from ballot_verifier.notes import Key
+from ballot_verifier.policies import VALUES
+from ballot_verifier.switches import SWITCHES
 from ballot_verifier.verifying import Report, Step
 from ballot_verifier.wording import FAULTS, REASONS, STEPS, WORDS, say
 from ballot_verifier.work import TOTALS
@@ -22,6 +24,8 @@ def as_text(report: Report, language: str) -> str:
         *_head(report, language),
         "",
         *_steps(report, language),
+        "",
+        *_rules(report, language),
         "",
         *_result(report, language),
         _conclusion(report, language),
@@ -49,6 +53,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "cosigned_by": list(report.cosigned_by),
         "entries": report.leaves,
         **report.figures,
+        "policies": dict(report.policies),
         "steps": [
             {
                 "number": step.number,
@@ -145,6 +150,16 @@ def _sentence(failure: Failure, language: str) -> str:
     if failure.index is not None:
         places.append(say(WORDS, "leaf", language, index=failure.index))
     return ": ".join([*places, sentence])
+
+
+def _rules(report: Report, language: str) -> Iterator[str]:
+    """The switches of the meeting, as its agenda has them; what is not the default says so."""
+    place = 0 if language == "zh" else 1
+    yield say(WORDS, "counted_by" if report.kind == "auditor" else "rules", language)
+    for name, (meaning, values) in SWITCHES.items():
+        value = report.policies[name]
+        line = f"  {meaning[place]}: {values[value][place]}"
+        yield line if value == VALUES[name][0] else line + say(WORDS, "chosen", language)
 
 
 def _result(report: Report, language: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from ballot_verifier.crew import Crew
 from ballot_verifier.findings import Failure
 from ballot_verifier.notes import Checkpoint, Key
 from ballot_verifier.opening import Desk
+from ballot_verifier.policies import Policies
 from ballot_verifier.recounting import Case
 from ballot_verifier.work import BUNDLE, Work
 
@@ -53,6 +54,7 @@ class Report:
     leaves: int
     figures: dict[str, int]
     totals: dict[str, Any] | None
+    policies: Policies  # the switches by which was counted
     steps: tuple[Step, ...]
 
     @property
@@ -153,6 +155,7 @@ def _report(work: Work, checkpoints: list[Checkpoint]) -> Report:
         leaves=work.leaves,
         figures=work.figures,
         totals=work.totals,
+        policies=work.agenda.policies,
         steps=tuple(
             Step(
                 number=number,

@@ -253,6 +253,12 @@ WORDS: Texts = {
     "for": ("同意", "for"),
     "against": ("反对", "against"),
     "abstain": ("弃权", "abstaining"),
+    "counted_by": (
+        "重新计票所依据的计票规则(取自议程文件)",
+        "Rules by which the votes were counted again (from the agenda)",
+    ),
+    "rules": ("计票规则(取自议程文件)", "Rules of counting (from the agenda)"),
+    "chosen": (" [本次会议选定,非默认]", " [chosen for this meeting, not the default]"),
     "result": ("公布的表决结果", "Announced result"),
     "recounted": ("公布并经独立重新计票的表决结果", "Result, announced and counted again"),
     "good_auditor": (

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import signal
+import threading
 import time
 
 import pytest
@@ -16,8 +17,8 @@ from ballots.log.commitment import Kind, entry
 from tests.checkout import Checkout, is_alive
 
 pytestmark = pytest.mark.servers
-SECONDS = 10
 TURNS = 6
+PATIENCE = 60  # seconds
 BOOKS = """
 import json
 from ballots.models import Ballot, Checkpoint, LogLeaf, QueuedEntry
@@ -49,35 +50,59 @@ def kill(process_id):
         time.sleep(0.02)
 
 
-def history(checkout):
+class Told:
+    """What the voters are told, line by line as it comes, so that their pipe never fills."""
+
+    def __init__(self, voters):
+        self.lines, self.voters = [], voters
+        self.reader = threading.Thread(target=lambda: self.lines.extend(voters.stdout))
+        self.reader.start()
+
+    def wait_for(self, word, number=1):
+        """Until so many lines that begin with the word have come."""
+        deadline = time.monotonic() + PATIENCE
+        while sum(line.startswith(word) for line in self.lines) < number:
+            assert self.voters.poll() is None, self.lines[-20:]
+            assert time.monotonic() < deadline, self.lines[-20:]
+            time.sleep(0.02)
+
+    def ballots(self):
+        return sum(line.startswith("ballot") for line in self.lines)
+
+
+def history(checkout, tmp_path):
     """Vote while the sequencer is killed again and again, at any moment, PostgreSQL with it every
     second time; what the voters were told."""
     checkout.run("manage.py", "migrate", "-v0")
-    program = f"from tests.ballots.log.voters import vote; vote({SECONDS})"
-    voters = checkout.begin("manage.py", "shell", "-v0", "-c", program)
-    said = ""
-    while "ready" not in said:
-        said += voters.stdout.readline()
-        assert voters.poll() is None, said
-    for turn in range(1, TURNS + 1):
-        sequencer = checkout.begin("manage.py", "run_sequencer")
-        while "Sequencing" not in sequencer.stdout.readline():
-            assert sequencer.poll() is None
-        time.sleep(0.2 + secrets.randbelow(1_000) / 1_000)
-        if turn % 2 == 0:
-            kill(checkout.servers()["postgres"])
-        kill(sequencer.pid)
-        sequencer.communicate()
-        if turn % 2 == 0:
-            checkout.run("manage.py", "check")  # starts what is missing
-    said += voters.communicate(timeout=60)[0]
-    assert said.endswith("done\n"), said
+    over = tmp_path / "over"
+    program = f"from tests.ballots.log.voters import vote; vote({str(over)!r})"
+    told = Told(checkout.begin("manage.py", "shell", "-v0", "-c", program))
+    try:
+        told.wait_for("ready")
+        for turn in range(1, TURNS + 1):
+            sequencer = checkout.begin("manage.py", "run_sequencer")
+            while "Sequencing" not in sequencer.stdout.readline():
+                assert sequencer.poll() is None
+            told.wait_for("checkpoint")
+            told.wait_for("ballot", told.ballots() + 10)
+            time.sleep(secrets.randbelow(1_000) / 1_000)
+            if turn % 2 == 0:
+                kill(checkout.servers()["postgres"])
+            kill(sequencer.pid)
+            sequencer.communicate()
+            if turn % 2 == 0:
+                checkout.run("manage.py", "check")  # starts what is missing
+    finally:
+        over.touch()
+        told.voters.wait(PATIENCE)
+        told.reader.join()
+    assert told.lines[-1] == "done\n", told.lines[-20:]
     checkout.run("manage.py", "run_sequencer", "--once")
-    return [line.split() for line in said.splitlines()]
+    return [line.split() for line in told.lines]
 
 
-def test_kills_leave_no_gap_no_fork_and_no_broken_promise(checkout):
-    said = history(checkout)
+def test_kills_leave_no_gap_no_fork_and_no_broken_promise(checkout, tmp_path):
+    said = history(checkout, tmp_path)
 
     told = checkout.run("manage.py", "shell", "-v0", "-c", BOOKS)
     books = json.loads(told.partition("BOOKS")[2].splitlines()[0])

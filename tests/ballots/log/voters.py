@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 from django.db import Error, connection
 
@@ -18,18 +19,19 @@ from meetings.agenda import read_agenda
 from tests.factories import make_holders, make_meeting
 from voting_portal.common import ids
 
-HOLDERS = 3_000
+HOLDERS = 6_000
 CHOICES = {"1.00": "FOR", "2.00": "ABSTAIN"}
 
 
-def vote(seconds: float) -> None:
+def vote(until: str) -> None:
+    """Vote holder by holder until there is a file of this name."""
     meeting = make_meeting()
     make_holders(meeting, HOLDERS)
     agenda = read_agenda(meeting.pk)
     say("ready")
-    end = time.monotonic() + seconds
+    over = Path(until)
     for number in range(1, HOLDERS + 1):
-        if time.monotonic() > end:
+        if over.exists():
             break
         try:
             entitlement = read_entitlement(ids.holder_id(meeting.pk, number), 0)

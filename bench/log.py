@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import statistics
 import tempfile
+import threading
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from ballots.log.bundle import BundleKind, write_bundle
 from ballots.log.commitment import Kind
 from ballots.log.starting import start_due
 from ballots.log.tree import Tree, leaf_hash
+from ballots.management.commands.run_sequencer import PAUSE_SECONDS
 from ballots.models import LogLeaf
 from bench import Row, Scale
 from bench.meetings import MOTIONS, cast_all, make_meeting
@@ -33,6 +35,7 @@ from voting_portal.common import ids
 
 CHOICES = {f"{group}.00": "FOR" for group in range(1, MOTIONS + 1)}
 CASTS = 200  # in a block
+MOST_A_SECOND = 2_000  # casts by one process
 MIN_PAIRS = 10
 
 # The casting statement as it would be if nobody kept a log.
@@ -58,6 +61,7 @@ SELECT id >> 31, %s, id, commitment FROM ballots_ballot WHERE id >= %s AND id < 
 
 def measure(scale: Scale) -> Iterator[Row]:
     yield _row_of_casting(scale)
+    yield _row_of_waiting(scale)
     yield from _rows_of_sequencing(scale)
     yield _row_of_the_tree(scale)
     yield _row_of_the_bundle(scale)
@@ -113,6 +117,39 @@ def _spread(ratios: Sequence[float]) -> str:
     quarter = len(ratios) // 4
     middle = statistics.median(ratios)
     return f"{middle:.2f} ({ratios[quarter]:.2f} to {ratios[-1 - quarter]:.2f})"
+
+
+def _row_of_waiting(scale: Scale) -> Row:
+    """How long an entry waits while votes come in and the sequencer works beside them."""
+    meeting, over = make_meeting(int(scale.seconds) * MOST_A_SECOND), threading.Event()
+    agenda = read_agenda(meeting.pk)
+    start_due()
+
+    def work() -> None:
+        """As the command does it."""
+        while not over.is_set():
+            if sequencer.sequence() < sequencer.BATCH:
+                over.wait(PAUSE_SECONDS)
+        connection.close()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    longest, done, end = 0.0, 0, time.perf_counter() + scale.seconds
+    while time.perf_counter() < end:
+        done += 1
+        entitlement = read_entitlement(ids.holder_id(meeting.pk, done), 0)
+        assert entitlement is not None
+        cast_ballot(
+            entitlement=entitlement, agenda=agenda, share_class=0, choices=CHOICES, level=1
+        )
+        longest = max(longest, sequencer.seconds_behind())
+    over.set()
+    worker.join()
+    while sequencer.sequence():
+        pass
+    assert _leaves([meeting]) == done + 1
+    note = f"the longest wait of an entry while {done:,} ballots came in; floor: the pause"
+    return Row("log behind", longest, PAUSE_SECONDS, "s", is_rate=False, note=note)
 
 
 def _rows_of_sequencing(scale: Scale) -> Iterator[Row]:

@@ -96,6 +96,7 @@ def history(checkout, tmp_path):
         over.touch()
         told.voters.wait(PATIENCE)
         told.reader.join()
+        told.voters.stdout.close()
     assert told.lines[-1] == "done\n", told.lines[-20:]
     checkout.run("manage.py", "run_sequencer", "--once")
     return [line.split() for line in told.lines]

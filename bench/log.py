@@ -139,9 +139,7 @@ def _row_of_waiting(scale: Scale) -> Row:
         done += 1
         entitlement = read_entitlement(ids.holder_id(meeting.pk, done), 0)
         assert entitlement is not None
-        cast_ballot(
-            entitlement=entitlement, agenda=agenda, share_class=0, choices=CHOICES, level=1
-        )
+        cast_ballot(entitlement=entitlement, agenda=agenda, share_class=0, choices=CHOICES, level=1)
         longest = max(longest, sequencer.seconds_behind())
     over.set()
     worker.join()

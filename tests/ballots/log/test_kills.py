@@ -17,7 +17,7 @@ from ballots.log.commitment import Kind, entry
 from tests.checkout import Checkout, is_alive
 
 pytestmark = pytest.mark.servers
-TURNS = 6
+TURNS = 4
 PATIENCE = 60  # seconds
 BOOKS = """
 import json

@@ -1,87 +1,164 @@
-"""Data keys of a meeting and the key-encryption keys that wrap them.
+"""Data keys of a meeting and what wraps them.
 
 Five random 32-byte keys a meeting: records (sealed personal data), index (blind indexes), links,
-challenges, and log (pseudonyms and salts of the ballot log). Destroying the wrapped keys ends all
-personal data of the meeting at once, whatever copies of the rows exist. What signs the logs of all
+challenges, and log (pseudonyms and salts of the ballot log). They stand in the database, wrapped by
+a key of the meeting's own that does not (wrapping_keys.py): destroying that one ends all personal
+data of the meeting at once, whatever copies of the database exist. What signs the logs of all
 meetings is in log_keys.py, how key-encryption keys are changed in rewrapping.py.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from django.conf import settings
 
 from meetings.models import MeetingKey
+from meetings.wrapping_keys import NAME, KeyDestroyed, WrappingKeys
 from voting_portal.common import sealing
+
+__all__ = ["KeyDestroyed"]
 
 REMEMBERED_SECONDS = 60
 _remembered: dict[tuple[int, str], tuple[float, tuple[int, bytes]]] = {}
 
 
-class KeyDestroyed(Exception):
-    """The meeting has no such key (any more); its personal data cannot be read."""
-
-
 class KeyStore(Protocol):
-    """Where key-encryption keys live: a file now, an HSM behind the same calls.
+    """Where keys live that wrap others: files now, an HSM or a key service behind the same calls.
 
-    `current` is the name of the one that wraps; a wrapped key begins with `mark` of its name.
+    `current` is the name of the key-encryption key in force.
+
+    A wrapped key begins with the `mark` of what wraps it.
     """
 
     current: str
 
-    def wrap(self, key: bytes, *, context: bytes) -> bytes: ...
+    def wrap(self, key: bytes, *, context: bytes, under: str = "") -> bytes:
+        """Wrap under a key that `make` named, else under the key-encryption key in force."""
 
-    def unwrap(self, wrapped: bytes, *, context: bytes) -> bytes: ...
+    def unwrap(self, wrapped: bytes, *, context: bytes) -> bytes:
+        """What `wrap` took; KeyDestroyed when the key that wraps it is gone."""
+
+    def make(self, meeting_id: int) -> str:
+        """Make a wrapping key for a meeting and return its name."""
+
+    def destroy(self, name: str) -> None:
+        """End a key that `make` named, for ever and at once; twice is once. KeyMissing."""
+
+    def guards(self) -> dict[str, str]:
+        """For each key that `make` named and nobody destroyed, the key-encryption key it is under.
+        """
+
+    def reseal(self, name: str) -> None:
+        """Put a key that `make` named under the key-encryption key in force; KeyMissing."""
 
 
 class FileKeyStore:
-    """Keys in a JSON file: `{"current": "1", "keys": {"1": "<base64 of 32 bytes>"}}`."""
+    """Key-encryption keys in a JSON file, `{"current": "1", "keys": {"1": "<base64 of 32
+    bytes>"}}`, and a folder for the wrapping keys of meetings, sealed under those."""
 
-    def __init__(self, path: Path) -> None:
-        if not path.exists() and not settings.IS_PRODUCTION:
-            _write_first_key(path)
+    def __init__(self, path: Path, folder: Path) -> None:
+        if not settings.IS_PRODUCTION:
+            if not path.exists():
+                _write_first_key(path)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         content = json.loads(path.read_text())
         self.current: str = content["current"]
         self.keys = {name: base64.b64decode(key) for name, key in content["keys"].items()}
+        self.wrapping = WrappingKeys(folder)
 
-    def wrap(self, key: bytes, *, context: bytes) -> bytes:
-        sealed = sealing.seal(self.keys[self.current], key, context=context)
-        return mark(self.current) + sealed
+    def wrap(self, key: bytes, *, context: bytes, under: str = "") -> bytes:
+        name = under or self.current
+        return mark(name) + sealing.seal(self._key(name), key, context=context)
 
     def unwrap(self, wrapped: bytes, *, context: bytes) -> bytes:
-        end = 1 + wrapped[0]
-        key = self.keys[wrapped[1:end].decode()]
-        return sealing.open_sealed(key, wrapped[end:], context=context)
+        name = wrapped_by(wrapped)
+        return sealing.open_sealed(self._key(name), wrapped[1 + len(name) :], context=context)
+
+    def make(self, meeting_id: int) -> str:
+        name = f"{meeting_id}-{secrets.token_hex(8)}"
+        self.wrapping.put(name, self.wrap(sealing.new_key(), context=_wrapping_context(name)))
+        return name
+
+    def destroy(self, name: str) -> None:
+        self.wrapping.destroy(name)
+
+    def guards(self) -> dict[str, str]:
+        return {name: wrapped_by(sealed) for name, sealed in self.wrapping.all()}
+
+    def reseal(self, name: str) -> None:
+        context = _wrapping_context(name)
+        with self.wrapping.alone():  # a key that is destroyed meanwhile must not come back
+            if not self.wrapping.is_destroyed(name):
+                key = self.unwrap(self.wrapping.read(name), context=context)
+                self.wrapping.replace(name, self.wrap(key, context=context))
+
+    def _key(self, name: str) -> bytes:
+        if name in self.keys:
+            return self.keys[name]
+        return self.unwrap(self.wrapping.read(name), context=_wrapping_context(name))
+
+
+def wrapped_by(wrapped: bytes) -> str:
+    """The name of what wraps a key."""
+    return wrapped[1 : 1 + wrapped[0]].decode()
 
 
 def mark(name: str) -> bytes:
-    """What begins every key that is wrapped by a key-encryption key: its name, its length first."""
+    """What begins every wrapped key: the name of what wraps it, its length first."""
     return bytes([len(name.encode())]) + name.encode()
 
 
 def keystore() -> KeyStore:
-    return FileKeyStore(Path(settings.KEYSTORE_FILE))
+    return FileKeyStore(Path(settings.KEYSTORE_FILE), Path(settings.MEETING_KEYS_DIR))
 
 
 def make_keys(meeting_id: int) -> None:
-    """Give a new meeting its keys."""
+    """Give a new meeting its keys, and the key that wraps them."""
     store = keystore()
+    name = store.make(meeting_id)
     MeetingKey.objects.bulk_create(
         MeetingKey(
             meeting_id=meeting_id,
             purpose=purpose,
-            wrapped=store.wrap(sealing.new_key(), context=_context(meeting_id, purpose)),
+            wrapped=store.wrap(
+                sealing.new_key(), context=_context(meeting_id, purpose), under=name
+            ),
         )
         for purpose in MeetingKey.Purpose.values
     )
+
+
+def wrapping_keys_of(meeting_id: int) -> list[str]:
+    """The names of what wraps a meeting's data keys."""
+    rows = MeetingKey.objects.filter(meeting_id=meeting_id).values_list("wrapped", flat=True)
+    return sorted({wrapped_by(bytes(wrapped)) for wrapped in rows})
+
+
+def destroy_keys(names: Sequence[str]) -> None:
+    """End wrapping keys of one meeting, outside the database, and make sure that they are gone.
+
+    Twice is once. KeyMissing when one is not where it should be; nothing is destroyed then.
+    """
+    store = keystore()
+    for name in names:
+        if not NAME.fullmatch(name):  # a key-encryption key wraps for all meetings
+            raise ValueError(f"{name} is no wrapping key of a meeting")
+    for name in names:
+        store.destroy(name)
+    forget()
+    for name in names:
+        with contextlib.suppress(KeyDestroyed):
+            store.wrap(b"", context=b"", under=name)
+            raise RuntimeError(f"key {name} still wraps after it was destroyed")
 
 
 def meeting_key(meeting_id: int, purpose: MeetingKey.Purpose) -> bytes:
@@ -98,11 +175,12 @@ def add_link_key(meeting_id: int, *, by: str) -> MeetingKey:
     """A new key for the links of a meeting; links of the older ones still hold."""
     key_id = link_key(meeting_id)[0] + 1
     context = _context(meeting_id, MeetingKey.Purpose.LINKS)
+    (name,) = wrapping_keys_of(meeting_id)
     row = MeetingKey.objects.create(
         meeting_id=meeting_id,
         purpose=MeetingKey.Purpose.LINKS,
         key_id=key_id,
-        wrapped=keystore().wrap(sealing.new_key(), context=context),
+        wrapped=keystore().wrap(sealing.new_key(), context=context, under=name),
         made_by=by,
     )
     _remembered.pop((meeting_id, MeetingKey.Purpose.LINKS), None)
@@ -134,6 +212,10 @@ def context_of(row: MeetingKey) -> bytes:
 
 def _context(meeting_id: int, purpose: str) -> bytes:
     return f"meeting-key {meeting_id} {purpose}".encode()
+
+
+def _wrapping_context(name: str) -> bytes:
+    return f"wrapping-key {name}".encode()
 
 
 def forget() -> None:

@@ -6,6 +6,7 @@ it lacks; what decides a vote is always the database (ballots/casting.py).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -77,6 +78,19 @@ def agenda(meeting_id: int) -> Agenda:
     return known
 
 
+def public_agenda(meeting_id: int) -> Agenda | None:
+    """The agenda of a meeting that the public may know of; None for any other.
+
+    Its personal data, and its links with them, may have been deleted: it is read from the database
+    then.
+    """
+    if live_meeting(meeting_id) is not None:
+        return agenda(meeting_id)
+    if Meeting.objects.filter(pk=meeting_id, purged_at__isnull=False).exists():
+        return read_agenda(meeting_id)
+    return None
+
+
 def forget() -> None:
     """Read everything again at the next question, e.g. after a change by this process."""
     _Known.read_at = float("-inf")
@@ -93,10 +107,11 @@ def _read_table(*, older_than: float) -> None:
             .select_related("meeting")
             .order_by("meeting_id", "-key_id")
         )
-        table = {
-            meeting.pk: _live(meeting, list(of_meeting))
-            for meeting, of_meeting in itertools.groupby(rows, key=lambda row: row.meeting)
-        }
+        table: dict[int, LiveMeeting] = {}
+        for meeting, of_meeting in itertools.groupby(rows, key=lambda row: row.meeting):
+            # A meeting whose keys are gone has no links; the others have theirs all the same.
+            with contextlib.suppress(keys.KeyDestroyed):
+                table[meeting.pk] = _live(meeting, list(of_meeting))
         _Known.agendas = {k: kept for k, kept in _Known.agendas.items() if k in table}
         _Known.table = table
         _Known.read_at = time.monotonic()

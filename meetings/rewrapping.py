@@ -1,7 +1,7 @@
 """Changing the key-encryption key (更换主密钥) while everything runs.
 
 A new key is added to the key store, then used: what is wrapped from then on is wrapped by it, and
-the old one still opens what it wrapped. Rewrapping then goes through every column of wrapped keys,
+the old one still opens what it wrapped. Rewrapping then goes through everything that it wraps,
 batch by batch; it may be stopped and begun again at any time. At the end the old key wraps nothing
 and can be taken out. Data keys do not change, so nothing that they sealed is touched.
 """
@@ -13,10 +13,11 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import connection, models
@@ -24,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from psycopg import sql
 
 from meetings import journal, keys, log_keys
-from meetings.models import LogKey, MeetingKey
+from meetings.models import LogKey
 from voting_portal.common import sealing
 from voting_portal.common.refusals import Refusal
 
@@ -57,8 +58,21 @@ class StoreNotWritable(CannotRotate):
     message = _("密钥文件不能在这里写入：请在其来源处修改。")
 
 
+class Wrapped(Protocol):
+    """Keys that a key-encryption key wraps."""
+
+    def count_not_by(self, name: str) -> int:
+        """How many another one than this wraps."""
+
+    def is_wrapped_by(self, name: str) -> bool:
+        """Whether this one wraps any."""
+
+    def rewrap_some(self, store: keys.KeyStore) -> int:
+        """Wrap up to BATCH of them by the one in force; how many. CannotRewrap."""
+
+
 @dataclass(frozen=True)
-class Wrapped:
+class Column:
     """A column of wrapped keys, and what each row of it was wrapped for."""
 
     model: Any  # a model's class
@@ -68,15 +82,35 @@ class Wrapped:
     def __str__(self) -> str:
         return f"{self.model._meta.db_table}.{self.field}"
 
-    def by(self, name: str) -> models.QuerySet[Any]:
-        """Rows that this key-encryption key has wrapped."""
-        return self._rows().filter(**self._begins_with(keys.mark(name)))
+    def count_not_by(self, name: str) -> int:
+        return self._not_by(name).count()
 
-    def not_by(self, name: str) -> models.QuerySet[Any]:
-        """Rows that another one has wrapped."""
-        return self._rows().exclude(**self._begins_with(keys.mark(name)))
+    def is_wrapped_by(self, name: str) -> bool:
+        return self._rows().filter(**self._begins_with(name)).exists()
 
-    def _begins_with(self, start: bytes) -> dict[str, bytes]:
+    def rewrap_some(self, store: keys.KeyStore) -> int:
+        """One statement: each row only if it still holds what was read."""
+        rows = list(self._not_by(store.current).order_by("pk")[:BATCH])
+        old = [bytes(getattr(row, self.field)) for row in rows]
+        new = []
+        for row, wrapped in zip(rows, old, strict=True):
+            context = self.context(row)
+            with _telling(self, row.pk):
+                new.append(store.wrap(store.unwrap(wrapped, context=context), context=context))
+        statement = sql.SQL(
+            "UPDATE {table} SET {field} = rewrapped.new"
+            " FROM unnest(%s::bigint[], %s::bytea[], %s::bytea[]) AS rewrapped(id, old, new)"
+            " WHERE {table}.id = rewrapped.id AND {table}.{field} = rewrapped.old"
+        ).format(table=sql.Identifier(self.model._meta.db_table), field=sql.Identifier(self.field))
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [[row.pk for row in rows], old, new])
+        return len(rows)
+
+    def _not_by(self, name: str) -> models.QuerySet[Any]:
+        return self._rows().exclude(**self._begins_with(name))
+
+    def _begins_with(self, name: str) -> dict[str, bytes]:
+        start = keys.mark(name)
         end = start[:-1] + bytes([start[-1] + 1])
         return {f"{self.field}__gte": start, f"{self.field}__lt": end}
 
@@ -85,10 +119,42 @@ class Wrapped:
         return rows
 
 
-OF_MEETINGS = (
-    Wrapped(MeetingKey, "wrapped", keys.context_of),
-    Wrapped(LogKey, "wrapped", log_keys.context_of),
+class WrappingKeys:
+    """The keys of meetings that wrap their data keys: they stand outside the database."""
+
+    def __str__(self) -> str:
+        return "wrapping keys of meetings"
+
+    def count_not_by(self, name: str) -> int:
+        return len(self._not_by(keys.keystore(), name))
+
+    def is_wrapped_by(self, name: str) -> bool:
+        return name in keys.keystore().guards().values()
+
+    def rewrap_some(self, store: keys.KeyStore) -> int:
+        some = self._not_by(store, store.current)[:BATCH]
+        for name in some:
+            with _telling(self, name):
+                store.reseal(name)
+        return len(some)
+
+    def _not_by(self, store: keys.KeyStore, name: str) -> list[str]:
+        return [key for key, guard in store.guards().items() if guard != name]
+
+
+OF_MEETINGS: tuple[Wrapped, ...] = (
+    WrappingKeys(),
+    Column(LogKey, "wrapped", log_keys.context_of),
 )
+
+
+@contextmanager
+def _telling(where: object, row: object) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, sealing.CannotOpen):
+        words = {"column": where, "row": row}
+        raise CannotRewrap(_("%(column)s第%(row)s行打不开：缺少它的主密钥。") % words) from None
 
 
 def add_key(*, by: str, now: datetime) -> str:
@@ -116,24 +182,23 @@ def use_key(name: str, *, by: str, now: datetime) -> None:
     journal.record(None, "kek.used", by=by, at=now, key=name)
 
 
-def rewrap(columns: Sequence[Wrapped], *, by: str, now: datetime) -> Iterator[tuple[Wrapped, int]]:
+def rewrap(everything: Sequence[Wrapped], *, by: str, now: datetime) -> Iterator[tuple[Wrapped, int]]:
     """Wrap by the current key whatever another one has wrapped; after each batch, how many.
 
-    A row that is changed or deleted meanwhile is left alone. Memory is flat in the number of rows.
-    CannotRewrap for a row whose key is not in the key store or does not open it; what was done
-    before stays done.
+    What is changed or deleted meanwhile is left alone. Memory is flat in the number of rows.
+    CannotRewrap for a key whose wrapping key is not in the key store or does not open it; what was
+    done before stays done.
     """
-    current, total = keys.keystore().current, 0
-    for column in columns:
-        while rows := list(column.not_by(current).order_by("pk")[:BATCH]):
-            _rewrap(column, rows)
-            total += len(rows)
-            yield column, len(rows)
+    store, total = keys.keystore(), 0
+    for wrapped in everything:
+        while some := wrapped.rewrap_some(store):
+            total += some
+            yield wrapped, some
     if total:
-        journal.record(None, "kek.rewrapped", by=by, at=now, key=current, rows=total)
+        journal.record(None, "kek.rewrapped", by=by, at=now, key=store.current, rows=total)
 
 
-def retire_key(name: str, *, columns: Sequence[Wrapped], by: str, now: datetime) -> None:
+def retire_key(name: str, *, everything: Sequence[Wrapped], by: str, now: datetime) -> None:
     """Take an old key-encryption key out of the key store.
 
     NoSuchKey; KeyInUse while it is the current one or anything is wrapped by it; NotSettled within
@@ -142,7 +207,7 @@ def retire_key(name: str, *, columns: Sequence[Wrapped], by: str, now: datetime)
     content = _read()
     if name not in content["keys"]:
         raise NoSuchKey
-    if name == content["current"] or any(column.by(name).exists() for column in columns):
+    if name == content["current"] or any(wrapped.is_wrapped_by(name) for wrapped in everything):
         raise KeyInUse
     since = content.get("since", "")
     if not since or datetime.fromisoformat(since) + SETTLED > now:
@@ -150,27 +215,6 @@ def retire_key(name: str, *, columns: Sequence[Wrapped], by: str, now: datetime)
     del content["keys"][name]
     _write(content)
     journal.record(None, "kek.retired", by=by, at=now, key=name)
-
-
-def _rewrap(column: Wrapped, rows: Sequence[Any]) -> None:
-    """One statement for a batch: each row only if it still holds what was read."""
-    store = keys.keystore()
-    old = [bytes(getattr(row, column.field)) for row in rows]
-    contexts = [column.context(row) for row in rows]
-    new = []
-    for row, wrapped, context in zip(rows, old, contexts, strict=True):
-        try:
-            new.append(store.wrap(store.unwrap(wrapped, context=context), context=context))
-        except (KeyError, sealing.CannotOpen):
-            words = {"column": column, "row": row.pk}
-            raise CannotRewrap(_("%(column)s第%(row)s行打不开：缺少它的主密钥。") % words) from None
-    statement = sql.SQL(
-        "UPDATE {table} SET {field} = rewrapped.new"
-        " FROM unnest(%s::bigint[], %s::bytea[], %s::bytea[]) AS rewrapped(id, old, new)"
-        " WHERE {table}.id = rewrapped.id AND {table}.{field} = rewrapped.old"
-    ).format(table=sql.Identifier(column.model._meta.db_table), field=sql.Identifier(column.field))
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [[row.pk for row in rows], old, new])
 
 
 def _read() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from meetings.keys import keystore
-from meetings.rewrapping import Wrapped
+from meetings.rewrapping import Column
 from notifications import easing, outcomes, references
 from notifications.models import Delivery, Receipt
 from notifications.references import Line, Word
@@ -39,7 +39,7 @@ STATES = {
 }
 RECEIPTS_AT_ONCE = 50  # of up to 500 lines each, with most carriers
 _PHONES = b"phones of a receipt"
-WRAPPED = Wrapped(Receipt, "phones", lambda _row: _PHONES)
+WRAPPED = Column(Receipt, "phones", lambda _row: _PHONES)
 
 
 def take_in(

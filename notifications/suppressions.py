@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from meetings import journal, keys
 from meetings.models import MeetingKey
 from meetings.register.records import phone_index
-from meetings.rewrapping import Wrapped
+from meetings.rewrapping import Column
 from notifications.models import Suppression, SuppressionKey
 from voting_portal.common import masking, sealing
 from voting_portal.common.refusals import Refusal
@@ -30,7 +30,7 @@ Reason = Suppression.Reason
 
 _CONTEXT = b"suppression-key"
 _ONLY = 1  # there is one key
-WRAPPED = Wrapped(SuppressionKey, "wrapped", lambda _row: _CONTEXT)
+WRAPPED = Column(SuppressionKey, "wrapped", lambda _row: _CONTEXT)
 _NUMBER = r"(?:tel:)?(?:(?:\+|00)?86)?(1[3-9]\d{9})"
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from importlib import import_module
 
@@ -20,7 +23,15 @@ from voting_portal.common import partitions
 
 
 def pytest_configure() -> None:
-    """Have servers; of several processes that test side by side, each has a Redis of its own."""
+    """Have servers; of several processes that test side by side, each has a Redis of its own.
+
+    Meetings of tests keep their wrapping keys, and what is archived of them, apart.
+    """
+    folder = tempfile.mkdtemp(prefix="portal-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in ("MEETING_KEYS_DIR", "ARCHIVE_DIR"):
+        os.environ[name] = f"{folder}/{name.lower()}"  # for processes that a test starts
+        setattr(settings, name, os.environ[name])
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if not worker:
         embedded.start_what_is_missing()

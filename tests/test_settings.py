@@ -28,6 +28,8 @@ def environment(tmp_path):
     keys = tmp_path / "keys.json"
     key = base64.b64encode(secrets.token_bytes(32)).decode()
     keys.write_text(json.dumps({"current": "1", "keys": {"1": key}}))
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o700)
     gateways = tmp_path / "gateways.json"
     sms = {"dialect": "http_batch", "url": "https://sms.example", "secret": "s", "rate": 500}
     gateways.write_text(json.dumps({"sms": sms}))
@@ -38,6 +40,8 @@ def environment(tmp_path):
         "PATH": os.environ["PATH"],
         "SECRET_KEY": secrets.token_urlsafe(64),
         "KEYSTORE_FILE": str(keys),
+        "MEETING_KEYS_DIR": str(folder),
+        "ARCHIVE_DIR": str(folder),
         "GATEWAYS_FILE": str(gateways),
     }
 
@@ -80,6 +84,8 @@ def test_a_good_environment_passes_every_check_for_deployment(environment):
         ("SECRET_KEY", "change-me", "SECRET_KEY is weak"),
         ("SECRET_KEY", "a" * 80, "SECRET_KEY is weak"),
         ("KEYSTORE_FILE", None, "KEYSTORE_FILE must be set"),
+        ("MEETING_KEYS_DIR", None, "MEETING_KEYS_DIR must be set"),
+        ("ARCHIVE_DIR", None, "ARCHIVE_DIR must be set"),
         ("PUBLIC_URL", None, "PUBLIC_URL must be set"),
         ("PUBLIC_URL", "http://vote.example.cn", "PUBLIC_URL must begin with https://"),
         ("ALLOWED_HOSTS", None, "ALLOWED_HOSTS must name the hosts"),

@@ -34,7 +34,7 @@ def check_keystore(**_options: Any) -> list[CheckMessage]:
         return []
     path = Path(settings.KEYSTORE_FILE)
     try:
-        store = FileKeyStore(path)
+        store = FileKeyStore(path, Path(settings.MEETING_KEYS_DIR))
         is_whole = all(len(key) == sealing.KEY_BYTES for key in store.keys.values())
         is_whole = is_whole and store.current in store.keys
     except OSError as error:
@@ -45,6 +45,23 @@ def check_keystore(**_options: Any) -> list[CheckMessage]:
         hint = 'It holds {"current": "1", "keys": {"1": "<base64 of 32 bytes>"}}.'
         return [Error(f"KEYSTORE_FILE: {path} holds no keys.", hint=hint, id="portal.E002")]
     return []
+
+
+@register(Tags.security)
+def check_folders(**_options: Any) -> list[CheckMessage]:
+    """The folders that hold what the database must not are there, ours, and not for everybody."""
+    if not settings.IS_PRODUCTION:
+        return []
+    problems: list[CheckMessage] = []
+    for name in ("MEETING_KEYS_DIR", "ARCHIVE_DIR"):
+        path = Path(getattr(settings, name))
+        if not path.is_dir():
+            hint = "Mount it: without it no meeting can be made, and nothing personal opens."
+            problems.append(Error(f"{name}: {path} is no folder.", hint=hint, id="portal.E007"))
+        elif path.stat().st_mode & stat.S_IRWXO:
+            message = f"{name}: {path} is open to everybody on this machine."
+            problems.append(Error(message, hint=f"chmod o= {path}", id="portal.E007"))
+    return problems
 
 
 @register(Tags.security)

@@ -30,6 +30,9 @@ SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 KEYSTORE_FILE = env.required(
     "KEYSTORE_FILE", development=str(embedded.DATA / "key-encryption-keys.json")
 )
+# Where each meeting's wrapping key lives, and where what outlives its personal data is kept.
+MEETING_KEYS_DIR = env.required("MEETING_KEYS_DIR", development=str(embedded.DATA / "meeting-keys"))
+ARCHIVE_DIR = env.required("ARCHIVE_DIR", development=str(embedded.DATA / "archive"))
 # "AES-256-GCM" or "SM4-GCM": what new records are sealed with; both can be read.
 SEALING_ALGORITHM = env.optional("SEALING_ALGORITHM", "AES-256-GCM")
 
@@ -70,6 +73,7 @@ INSTALLED_APPS = [
     "identity.apps.IdentityConfig",
     "ballots.apps.BallotsConfig",
     "notifications.apps.NotificationsConfig",
+    "retention.apps.RetentionConfig",
 ]
 
 MIDDLEWARE = [
@@ -162,6 +166,7 @@ CELERY_TASK_ROUTES = {
     "notifications.tasks.send_batch": {"queue": "sending"},
     # A load takes a while; nothing else waits behind it.
     "voting_portal.tasks.load_registers": {"queue": "registers"},
+    "retention.tasks.purge_due": {"queue": "registers"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -188,6 +193,11 @@ CELERY_BEAT_SCHEDULE = {
     "apply delivery receipts": {
         "task": "notifications.tasks.apply_receipts",
         "schedule": timedelta(seconds=5),
+    },
+    "delete personal data whose period is over": {
+        "task": "retention.tasks.purge_due",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
     },
     "settle what no receipt has settled": {
         "task": "notifications.tasks.reconcile",

@@ -197,6 +197,7 @@ class MeetingAdmin(OperatorAdmin):
                     "is_rehearsal",
                     "notice_url",
                     "strong_from_percent",
+                    "retention_days",
                 )
             },
         ),

@@ -127,6 +127,8 @@ class Migration(migrations.Migration):
                 ('strong_from_percent', models.DecimalField(blank=True, decimal_places=4, help_text='持有某一类股份达到该比例的股东,须经证券公司或实名核验后投票;空白表示都只需短信验证码。', max_digits=7, null=True, verbose_name='须二级核验的持股比例(%)')),
                 ('is_rehearsal', models.BooleanField(default=False, help_text='演练会议不受交易日投票时段限制,可提前截止;页面均注明演练,结果不得公布。', verbose_name='演练')),
                 ('notice_url', models.URLField(blank=True, verbose_name='会议公告网址')),
+                ('retention_days', models.PositiveSmallIntegerField(default=30, help_text='自结果公布(或取消、延期、演练截止)起算,期满自动销毁密钥并删除个人信息。', verbose_name='个人信息保存天数')),
+                ('purged_at', models.DateTimeField(editable=False, null=True, verbose_name='个人信息删除时间')),
                 ('issuer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='meetings', to='meetings.issuer', verbose_name='上市公司')),
             ],
             options={
@@ -384,6 +386,10 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': '表头',
                 'constraints': [models.CheckConstraint(condition=models.Q(('field__in', ['security_code', 'account_no', 'ymt_no', 'holder_name', 'short_name', 'id_type', 'id_no', 'qty', 'share_class', 'circ_type', 'right_type', 'phone', 'motion', 'group', 'frozen_qty', 'holder_type', 'address', 'zip', 'rank', 'ratio'])), name='import_header_field_known'), models.CheckConstraint(condition=models.Q(('header', django.db.models.functions.text.Upper(django.db.models.functions.text.Trim(models.F('header')))), models.Q(('header', ''), _negated=True)), name='import_header_as_compared')],
             },
+        ),
+        migrations.AddConstraint(
+            model_name='meeting',
+            constraint=models.CheckConstraint(condition=models.Q(('retention_days__gte', 1), ('retention_days__lte', 3650)), name='meeting_retention_days'),
         ),
         migrations.AddConstraint(
             model_name='meeting',

@@ -84,6 +84,7 @@ POLICIES = (
     "pct_policy",
     "prevote",
     "results_visible_from",
+    "retention_days",
 )
 FROZEN = """
 CREATE FUNCTION refuse_new_policies() RETURNS trigger LANGUAGE plpgsql AS

@@ -101,6 +101,13 @@ class Meeting(Policies):
         help_text=_("演练会议不受交易日投票时段限制,可提前截止;页面均注明演练,结果不得公布。"),
     )
     notice_url = models.URLField(_("会议公告网址"), blank=True)
+    retention_days = models.PositiveSmallIntegerField(
+        _("个人信息保存天数"),
+        default=30,
+        help_text=_("自结果公布(或取消、延期、演练截止)起算,期满自动销毁密钥并删除个人信息。"),
+    )
+    # When its keys were destroyed; from then on only what is public of it can be read.
+    purged_at = models.DateTimeField(_("个人信息删除时间"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("股东会")
@@ -139,6 +146,10 @@ class Meeting(Policies):
             models.CheckConstraint(
                 condition=Q(published_by="") | ~Q(published_by=F("certified_by")),
                 name="meeting_published_by_second_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(retention_days__gte=1, retention_days__lte=3650),
+                name="meeting_retention_days",
             ),
             models.CheckConstraint(
                 condition=~Q(is_rehearsal=True, state="PUBLISHED"),

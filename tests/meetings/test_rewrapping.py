@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -20,13 +21,14 @@ from ballots.models import Ballot
 from identity.links import personal_url, read_link
 from meetings import keys, live, log_keys, rewrapping
 from meetings.agenda import read_agenda
-from meetings.keys import FileKeyStore, mark, meeting_key
+from meetings.keys import mark, meeting_key
+from meetings.rewrapping import Column
 from meetings.models import JournalEntry, LogKey, MeetingKey
 from notifications.models import Receipt, Suppression
 from notifications.suppressions import add_suppression
 from tests.factories import make_holders, make_meeting
 from voting_portal.common import ids
-from voting_portal.management.commands.rotate_keys import COLUMNS
+from voting_portal.management.commands.rotate_keys import EVERYTHING
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -37,11 +39,12 @@ BY = {"by": "operator:1", "now": NOW}
 def key_store(settings, tmp_path):
     """A key store of the test's own, made by its first use."""
     settings.KEYSTORE_FILE = str(tmp_path / "keys.json")
+    settings.MEETING_KEYS_DIR = str(tmp_path / "meetings")
     return Path(settings.KEYSTORE_FILE)
 
 
 def everything_wrapped():
-    """A row of every column of wrapped keys."""
+    """A row of every column of wrapped keys, and the wrapping key of a meeting."""
     meeting = make_meeting()
     add_suppression(phone="15400000001", reason=Suppression.Reason.REQUEST, note="来电", **BY)
     phones = keys.keystore().wrap(b'["15400000001"]', context=b"phones of a receipt")
@@ -52,13 +55,14 @@ def everything_wrapped():
 
 
 def still_wrapped_by(name):
-    """Columns of any table with a value that begins as what this key has wrapped."""
+    """What this key has wrapped: columns of any table with such a value, and files."""
+    guards = keys.keystore().guards()
+    found = ["wrapping keys of meetings"] if name in guards.values() else []
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT table_name, column_name FROM information_schema.columns"
             " WHERE table_schema = current_schema AND data_type = 'bytea'"
         )
-        found = []
         for table, column in cursor.fetchall():
             # One more byte: sealed by AES-256-GCM.
             cursor.execute(
@@ -70,10 +74,10 @@ def still_wrapped_by(name):
     return sorted(found)
 
 
-def test_every_column_of_wrapped_keys_is_known():
+def test_everything_that_is_wrapped_is_known():
     everything_wrapped()
 
-    assert still_wrapped_by("1") == sorted(map(str, COLUMNS))
+    assert still_wrapped_by("1") == sorted(map(str, EVERYTHING))
 
 
 def test_afterwards_nothing_is_wrapped_by_the_old_key_and_everything_opens(key_store):
@@ -92,7 +96,7 @@ def test_afterwards_nothing_is_wrapped_by_the_old_key_and_everything_opens(key_s
     assert log_keys.log_signer(1).private.private_bytes_raw() == seed
     told = JournalEntry.objects.filter(verb__startswith="kek.").order_by("id")
     assert [entry.verb for entry in told] == ["kek.added", "kek.used", "kek.rewrapped"]
-    assert told[2].details == {"key": "2", "rows": 5 + 1 + 1 + 1}
+    assert told[2].details == {"key": "2", "rows": 1 + 1 + 1 + 1}
 
 
 def test_an_added_key_is_not_used_until_it_is_said(key_store):
@@ -104,46 +108,71 @@ def test_an_added_key_is_not_used_until_it_is_said(key_store):
     assert still_wrapped_by(name) == []
     rewrapping.use_key(name, **BY)
     make_meeting()
-    assert still_wrapped_by(name) == ["meetings_meetingkey.wrapped"]
-    assert MeetingKey.objects.count() == 15
+    assert still_wrapped_by(name) == ["wrapping keys of meetings"]
+    assert sorted(keys.keystore().guards().values()) == ["1", "1", name]
 
 
 def test_a_change_that_was_interrupted_goes_on_where_it_was(monkeypatch, capsys):
-    monkeypatch.setattr(rewrapping, "BATCH", 4)
-    for _meeting in range(3):
+    monkeypatch.setattr(rewrapping, "BATCH", 2)
+    for _meeting in range(5):
         make_meeting()
     rewrapping.use_key(rewrapping.add_key(**BY), **BY)
 
-    next(rewrapping.rewrap(COLUMNS, **BY))
-    half = MeetingKey.objects.filter(wrapped__lt=mark("2")).count()
+    next(rewrapping.rewrap(EVERYTHING, **BY))
+    half = sorted(keys.keystore().guards().values())
     call_command("rotate_keys", "--by=operator:1")
 
-    assert half == 15 - 4
-    assert "meetings_meetingkey.wrapped: 11 of 11" in capsys.readouterr().out
+    assert half == ["1", "1", "1", "2", "2"]
+    assert "wrapping keys of meetings: 3 of 3" in capsys.readouterr().out
     assert still_wrapped_by("1") == []
 
 
 def test_a_row_that_changes_meanwhile_is_left_alone(monkeypatch):
-    meeting = make_meeting()
+    make_meeting()
     rewrapping.use_key(rewrapping.add_key(**BY), **BY)
-    row = MeetingKey.objects.filter(meeting=meeting).order_by("pk").first()
-    MeetingKey.objects.filter(pk=row.pk).update(wrapped=b"destroyed")
+    row = LogKey.objects.get()
+    column = Column(LogKey, "wrapped", log_keys.context_of)
+    store = SimpleNamespace(
+        current="2",
+        wrap=keys.keystore().wrap,
+        unwrap=lambda *args, **words: (
+            LogKey.objects.filter(pk=row.pk).update(wrapped=None),
+            keys.keystore().unwrap(*args, **words),
+        )[1],
+    )
+    monkeypatch.setattr(Column, "_not_by", lambda *_: LogKey.objects.filter(pk=row.pk))
 
-    rewrapping._rewrap(COLUMNS[0], [row])
+    column.rewrap_some(store)
 
-    assert bytes(MeetingKey.objects.get(pk=row.pk).wrapped) == b"destroyed"
+    assert LogKey.objects.get().wrapped is None
+
+
+def test_a_wrapping_key_that_is_destroyed_meanwhile_does_not_come_back():
+    meeting = make_meeting()
+    (name,) = keys.wrapping_keys_of(meeting.pk)
+    rewrapping.use_key(rewrapping.add_key(**BY), **BY)
+    store = keys.keystore()
+    guarded = store.guards()
+
+    keys.destroy_keys([name])
+    store.reseal(name)
+
+    assert name in guarded
+    assert name not in store.guards()
+    with pytest.raises(keys.KeyDestroyed):
+        meeting_key(meeting.pk, MeetingKey.Purpose.RECORDS)
 
 
 def test_what_does_not_open_is_named_and_nothing_is_lost(key_store):
     meeting = make_meeting()
-    row = MeetingKey.objects.filter(meeting=meeting).order_by("pk").last()
-    MeetingKey.objects.filter(pk=row.pk).update(wrapped=mark("7") + bytes(60))
+    row = LogKey.objects.get()
+    LogKey.objects.update(wrapped=mark("7") + bytes(60))
     rewrapping.use_key(rewrapping.add_key(**BY), **BY)
 
-    with pytest.raises(CommandError, match=f"meetings_meetingkey.wrapped第{row.pk}行"):
+    with pytest.raises(CommandError, match=f"meetings_logkey.wrapped第{row.pk}行"):
         call_command("rotate_keys", "--by=operator:1")
 
-    assert bytes(MeetingKey.objects.get(pk=row.pk).wrapped) == mark("7") + bytes(60)
+    assert bytes(LogKey.objects.get().wrapped) == mark("7") + bytes(60)
     assert meeting_key(meeting.pk, MeetingKey.Purpose.RECORDS)
 
 
@@ -161,7 +190,7 @@ def test_a_key_that_may_be_needed_stays(key_store, name, after, refusal):
     before = key_store.read_text()
 
     with pytest.raises(refusal):
-        rewrapping.retire_key(name, columns=COLUMNS, by="operator:1", now=timezone.now() + after)
+        rewrapping.retire_key(name, everything=EVERYTHING, by="operator:1", now=timezone.now() + after)
 
     assert key_store.read_text() == before
     assert not JournalEntry.objects.filter(verb="kek.retired").exists()
@@ -172,9 +201,9 @@ def test_a_key_that_still_wraps_something_is_not_retired(key_store):
     rewrapping.use_key(rewrapping.add_key(**BY), **BY)
 
     with pytest.raises(rewrapping.KeyInUse):
-        rewrapping.retire_key("1", columns=COLUMNS, by="operator:1", now=NOW + timedelta(days=1))
+        rewrapping.retire_key("1", everything=EVERYTHING, by="operator:1", now=NOW + timedelta(days=1))
 
-    assert "1" in FileKeyStore(key_store).keys
+    assert "1" in keys.keystore().keys
 
 
 def test_an_old_key_that_wraps_nothing_is_taken_out(key_store):
@@ -182,10 +211,10 @@ def test_an_old_key_that_wraps_nothing_is_taken_out(key_store):
     call_command("rotate_keys", "--all", "--by=operator:1")
 
     later = timezone.now() + timedelta(hours=2)
-    rewrapping.retire_key("1", columns=COLUMNS, by="operator:1", now=later)
+    rewrapping.retire_key("1", everything=EVERYTHING, by="operator:1", now=later)
 
     keys.forget()
-    assert list(FileKeyStore(key_store).keys) == ["2"]
+    assert list(keys.keystore().keys) == ["2"]
     assert key_store.stat().st_mode & 0o777 == 0o600
     assert meeting_key(meeting.pk, MeetingKey.Purpose.LOG)
 

@@ -79,6 +79,8 @@ def production(tmp_path_factory, django_db_setup):
         "PORTAL_ENV": "production",
         "SECRET_KEY": secrets.token_urlsafe(64),
         "KEYSTORE_FILE": str(keystore),
+        "MEETING_KEYS_DIR": settings.MEETING_KEYS_DIR,
+        "ARCHIVE_DIR": settings.ARCHIVE_DIR,
         "PUBLIC_URL": f"https://{HOST}",
         "STAFF_URL": f"https://{STAFF_HOST}",
         "ALLOWED_HOSTS": f"{HOST},{STAFF_HOST}",

@@ -15,6 +15,7 @@ PHONE = 5  # one code to a phone at a time
 JOURNAL = 6  # one entry of a meeting's journal at a time; taken by the journal's trigger
 SEQUENCER = 7  # one process at a time extends the ballot logs
 GATEWAY = 9  # one process for a gateway's links
+PURGE = 10  # one process at a time deletes the personal data of a meeting
 LOG_START = 8  # one process at a time begins the ballot log of a meeting
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LANGUAGE = "en"
 CATALOGUE = Path(settings.BASE_DIR) / "locale" / LANGUAGE / "LC_MESSAGES" / "django.po"
-APPS = ("ballots", "identity", "meetings", "notifications", "voting_portal")
+APPS = ("ballots", "identity", "meetings", "notifications", "retention", "voting_portal")
 HEADER = f"""\
 # English for the portal; the sentences themselves stand in code and templates, in Chinese.
 # After a change there: ./manage.py compile_catalogues --extract

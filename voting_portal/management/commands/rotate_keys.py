@@ -11,7 +11,7 @@ from django.utils import timezone
 from meetings import keys, rewrapping
 from notifications import receipts, suppressions
 
-COLUMNS = (*rewrapping.OF_MEETINGS, suppressions.WRAPPED, receipts.WRAPPED)
+EVERYTHING = (*rewrapping.OF_MEETINGS, suppressions.WRAPPED, receipts.WRAPPED)
 
 
 class Command(BaseCommand):
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         now = timezone.now()
         try:
             if options["retire"]:
-                rewrapping.retire_key(options["retire"], columns=COLUMNS, by=by, now=now)
+                rewrapping.retire_key(options["retire"], everything=EVERYTHING, by=by, now=now)
                 self.stdout.write(f"Key {options['retire']} is taken out of the key store.")
                 return
             name = options["use"]
@@ -51,9 +51,9 @@ class Command(BaseCommand):
 
     def _rewrap(self, by: str) -> None:
         current = keys.keystore().current
-        due = {column: column.not_by(current).count() for column in COLUMNS}
-        done = dict.fromkeys(COLUMNS, 0)
-        for column, rows in rewrapping.rewrap(COLUMNS, by=by, now=timezone.now()):
-            done[column] += rows
-            self.stdout.write(f"{column}: {done[column]:,} of {due[column]:,}")
+        due = {wrapped: wrapped.count_not_by(current) for wrapped in EVERYTHING}
+        done = dict.fromkeys(EVERYTHING, 0)
+        for wrapped, some in rewrapping.rewrap(EVERYTHING, by=by, now=timezone.now()):
+            done[wrapped] += some
+            self.stdout.write(f"{wrapped}: {done[wrapped]:,} of {due[wrapped]:,}")
         self.stdout.write(f"Every data key is wrapped by key {current}.")

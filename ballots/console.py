@@ -108,7 +108,7 @@ def download(_request: HttpRequest, user: User, meeting: int, form: str) -> Http
 @secretary_required
 def exceptions(_request: HttpRequest, user: User, meeting: int) -> StreamingHttpResponse:
     """Every vote that does not count as it was cast, as CSV, in memory that does not grow."""
-    subject, _tally = counted(user, meeting, what="exceptions.csv")
+    subject, _tally = with_votes(*counted(user, meeting, what="exceptions.csv"))
     now = timezone.now()
     journal.record(subject, "exceptions.downloaded", by=user.actor, at=now)
     return StreamingHttpResponse(
@@ -121,7 +121,7 @@ def exceptions(_request: HttpRequest, user: User, meeting: int) -> StreamingHttp
 @secretary_required
 def detail(_request: HttpRequest, user: User, meeting: int) -> StreamingHttpResponse:
     """Every vote on every motion, masked, as CSV straight from the database."""
-    subject, _tally = counted(user, meeting, what="detail.csv")
+    subject, _tally = with_votes(*counted(user, meeting, what="detail.csv"))
     journal.record(subject, "detail.downloaded", by=user.actor, at=timezone.now())
     return StreamingHttpResponse(
         detail_lines(subject.pk),
@@ -153,6 +153,13 @@ def counted(user: User, meeting_id: int, *, what: str) -> tuple[Meeting, Tally]:
         raise PermissionDenied
     tally = visible_result(subject)
     if tally is None:
+        raise Http404
+    return subject, tally
+
+
+def with_votes(subject: Meeting, tally: Tally) -> tuple[Meeting, Tally]:
+    """The same, unless the votes were deleted with the rest of what names holders: Http404."""
+    if subject.purged_at is not None:
         raise Http404
     return subject, tally
 

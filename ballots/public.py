@@ -19,7 +19,7 @@ NO_NAME_OF_A_FILE = str.maketrans(dict.fromkeys('/\\"<>|:*?\r\n', "_"))
 @require_safe
 def document(_request: HttpRequest, meeting: int, number: int) -> HttpResponse:
     """A paper of the meeting as a PDF file; it never changes under its address."""
-    if live.live_meeting(meeting) is None:
+    if live.public_agenda(meeting) is None:
         raise Http404
     found = Document.objects.filter(pk=number, meeting_id=meeting).first()
     if found is None:

@@ -29,22 +29,26 @@ def log_page(request: HttpRequest, meeting: int) -> HttpResponse:
     """
     agenda = _agenda(meeting)
     context: dict[str, object] = {"agenda": agenda}
-    started = MeetingLog.objects.filter(pk=meeting).first()
+    started = MeetingLog.objects.select_related("meeting").filter(pk=meeting).first()
+    purged_at = started.meeting.purged_at if started else None
     if started is not None:
         context |= {
             "started": started,
             "register": bytes(started.register_root).hex(),
             "first": first_checkpoint(started),
-            "start": start_text(started),
             "reigns": reigns_of(meeting),
+            "purged_at": purged_at,
         }
+        # With the meeting's keys went what opens an entry of the log.
+        if purged_at is None:
+            context["start"] = start_text(started)
     else:
         context["reigns"] = [Reign(note_key(newest_log_key()), 1, None)]
     if checkpoint := _last(meeting):
         picture = qr_of(checkpoint.note, title=_("最终检查点二维码"))
         context |= {"checkpoint": checkpoint, "picture": picture}
     status = 200
-    if request.method == "POST":
+    if request.method == "POST" and purged_at is None:
         status = _look_up(request, meeting, context)
     response = render(request, "ballots/log.html", context, status=status)
     response["X-Robots-Tag"] = "noindex"
@@ -64,9 +68,10 @@ def checkpoint(_request: HttpRequest, meeting: int) -> HttpResponse:
 
 
 def _agenda(meeting: int) -> Agenda:
-    if live.live_meeting(meeting) is None:
+    agenda = live.public_agenda(meeting)
+    if agenda is None:
         raise Http404
-    return live.agenda(meeting)
+    return agenda
 
 
 def _last(meeting: int) -> Signed | None:

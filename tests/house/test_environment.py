@@ -26,7 +26,7 @@ COMPOSE_ONLY = {"SECRETS", "HTTP_PORT", "HTTPS_PORT", "SOCKET_GATEWAY"}
 def variables_read() -> set[str]:
     """Names of all environment variables that the portal's code asks for."""
     files = [*ROOT.glob("voting_portal/**/*.py"), *ROOT.glob("deploy/*.py"), ROOT / "manage.py"]
-    for app_name in ("ballots", "identity", "meetings", "notifications"):
+    for app_name in ("ballots", "identity", "meetings", "notifications", "retention"):
         files += ROOT.glob(f"{app_name}/**/*.py")
     found = [READS.findall(file.read_text()) for file in files]
     return {name for names in found for pair in names for name in pair if name} - SET_BY_US

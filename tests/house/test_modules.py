@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
-APPS = ("ballots", "identity", "meetings", "notifications", "voting_portal")
+APPS = ("ballots", "identity", "meetings", "notifications", "retention", "voting_portal")
 OURS = sorted(
     path
     for folder in (*APPS, "tests", "bench", "deploy")

@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 install: .venv/ready  ## Make .venv from the hashed lock
 
@@ -46,6 +46,9 @@ peers: install .data/peers/bin/sdks .data/peers/node_modules  ## Hold ours again
 bench: install  ## Measure every hot path beside its floor
 	@$(RUN) -m bench
 
+drill-restore: install  ## Lose the database under traffic and recover it, with RPO and RTO
+	@$(RUN) -m drills.restore
+
 lint: install  ## Style, types, layers, migrations
 	@$(RUN) -m ruff check --quiet .
 	@$(RUN) -m ruff format --check --quiet .
@@ -53,4 +56,4 @@ lint: install  ## Style, types, layers, migrations
 	@$(RUN) -c 'import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())'
 	@$(RUN) manage.py makemigrations --check --dry-run --verbosity 0
 
-.PHONY: help install demo smoke test peers bench lint
+.PHONY: help install demo smoke test peers bench drill-restore lint

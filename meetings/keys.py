@@ -10,7 +10,6 @@ meetings is in log_keys.py, how key-encryption keys are changed in rewrapping.py
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import secrets
@@ -22,7 +21,7 @@ from typing import Protocol
 from django.conf import settings
 
 from meetings.models import MeetingKey
-from meetings.wrapping_keys import NAME, KeyDestroyed, WrappingKeys
+from meetings.wrapping_keys import NAME, KeyDestroyed, KeyMissing, WrappingKeys
 from voting_portal.common import sealing
 
 __all__ = ["KeyDestroyed"]
@@ -146,7 +145,7 @@ def wrapping_keys_of(meeting_id: int) -> list[str]:
 def destroy_keys(names: Sequence[str]) -> None:
     """End wrapping keys of one meeting, outside the database, and make sure that they are gone.
 
-    Twice is once. KeyMissing when one is not where it should be; nothing is destroyed then.
+    Twice is once. KeyMissing when one is not where it should be.
     """
     store = keystore()
     for name in names:
@@ -155,10 +154,23 @@ def destroy_keys(names: Sequence[str]) -> None:
     for name in names:
         store.destroy(name)
     forget()
-    for name in names:
-        with contextlib.suppress(KeyDestroyed):
-            store.wrap(b"", context=b"", under=name)
-            raise RuntimeError(f"key {name} still wraps after it was destroyed")
+    if names and not are_destroyed(names):
+        raise RuntimeError(f"{names} still wrap after they were destroyed")
+
+
+def are_destroyed(names: Sequence[str]) -> bool:
+    """Whether wrapping keys were destroyed; KeyMissing for one that is not where it should be."""
+    return bool(names) and all(_is_destroyed(name) for name in names)
+
+
+def _is_destroyed(name: str) -> bool:
+    try:
+        keystore().wrap(b"", context=b"", under=name)
+    except KeyMissing:
+        raise
+    except KeyDestroyed:
+        return True
+    return False
 
 
 def meeting_key(meeting_id: int, purpose: MeetingKey.Purpose) -> bytes:

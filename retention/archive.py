@@ -7,7 +7,9 @@ said to be archived; a folder that stands under its final name is whole.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -29,6 +31,7 @@ from meetings.models import JournalEntry, Meeting
 
 BLOCK_BYTES = 1 << 20
 VERIFY_SECONDS = 3_600
+SUMS = "SHA256SUMS"
 
 Files = dict[str, list[int | str]]  # name -> [bytes, SHA-256 in hexadecimal]
 
@@ -51,8 +54,7 @@ def write_archive(meeting_id: int) -> Files:
     meeting = Meeting.objects.select_related("issuer").get(pk=meeting_id)
     final = folder_of(meeting)
     new = final.with_name(f"{final.name}.new")
-    for folder in (new, final):  # of a try that was interrupted: nothing is destroyed yet
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(new, ignore_errors=True)  # of a try that was interrupted
     new.mkdir(mode=0o750, parents=True)
     files: Files = {}
     for name, write in _writers(meeting):
@@ -62,11 +64,34 @@ def write_archive(meeting_id: int) -> Files:
             report = _verify(new / _bundle(kind), key=reigns_of(meeting_id)[-1].key)
             files[f"{kind}-verified.json"] = _write(new / f"{kind}-verified.json", report)
     listed = "".join(f"{digest}  {name}\n" for name, (_size, digest) in sorted(files.items()))
-    files["SHA256SUMS"] = _write(new / "SHA256SUMS", lambda file: file.write(listed.encode()))
+    files[SUMS] = _write(new / SUMS, lambda file: file.write(listed.encode()))
     check_archive(new, files)
+    for number in itertools.count(1):  # what was archived once is never removed
+        if not final.exists():
+            break
+        with contextlib.suppress(OSError):
+            final.rename(final.with_name(f"{final.name}.{number}"))
     new.rename(final)
     for folder in (final, final.parent, final.parent.parent):
         _sync(folder)
+    return files
+
+
+def read_archive(meeting_id: int) -> Files:
+    """What was archived of a meeting before, checked; BadArchive when there is no whole archive.
+
+    A database that was restored to before a purge finds the keys destroyed and this archive.
+    """
+    folder = folder_of(Meeting.objects.select_related("issuer").get(pk=meeting_id))
+    try:
+        listed = (folder / SUMS).read_bytes()
+        files: Files = {SUMS: [len(listed), hashlib.sha256(listed).hexdigest()]}
+        for line in listed.decode().splitlines():
+            digest, _two_blanks, name = line.partition("  ")
+            files[name] = [(folder / name).stat().st_size, digest]
+    except OSError as error:
+        raise BadArchive(f"no archive: {error.strerror}") from None
+    check_archive(folder, files)
     return files
 
 

@@ -73,9 +73,12 @@ def carry_out(meeting_id: int, *, clock: Callable[[], datetime]) -> bool:
 def _export(purge: Purge, now: datetime) -> None:
     if asking.is_held(purge.meeting_id):
         raise asking.OnHold
-    purge.files = archive.write_archive(purge.meeting_id)
-    purge.counts = contents.count_all(purge.meeting_id)
     purge.wrapping_keys = keys.wrapping_keys_of(purge.meeting_id)
+    if keys.are_destroyed(purge.wrapping_keys):  # before the database was restored
+        purge.files = archive.read_archive(purge.meeting_id)
+    else:
+        purge.files = archive.write_archive(purge.meeting_id)
+    purge.counts = contents.count_all(purge.meeting_id)
     purge.exported_at = now
     _reach(purge, Stage.EXPORTED, "files", "counts", "wrapping_keys", "exported_at")
 

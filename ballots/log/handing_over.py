@@ -13,6 +13,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from ballots.log import heads
 from ballots.log.growing import Growth
 from ballots.log.models import MeetingLog
 from meetings import journal, log_keys
@@ -27,6 +28,10 @@ class CannotChangeKey(Refusal):
 
 class NoSuchKey(CannotChangeKey):
     message = _("没有这个编号的日志签名密钥，或者它已经销毁。")
+
+
+class LogStands(CannotChangeKey):
+    message = _("有会议的日志缺失了已签名的部分，须先恢复，才能更换它的签名密钥。")
 
 
 class KeyInUse(CannotChangeKey):
@@ -54,7 +59,8 @@ def hand_over_all(number: int) -> int:
 def retire_log_key(number: int, *, by: str, now: datetime) -> int:
     """Destroy the private half of an old key, after every log has gone over to the newest one.
 
-    Returns how many logs went over. NoSuchKey; KeyInUse for the newest one.
+    Returns how many logs went over. NoSuchKey; KeyInUse for the newest one; LogStands when one has
+    lost a part (heads.py), those before it having gone over.
     """
     key = LogKey.objects.filter(number=number, wrapped__isnull=False).first()
     if key is None:
@@ -74,7 +80,10 @@ def _hand_over(meeting_id: int) -> bool:
     locks.hold(locks.SEQUENCER, 0)
     started = MeetingLog.objects.defer("agenda").get(pk=meeting_id)
     growth = Growth(started)
+    if not heads.is_in_step(started, growth.tree.root()):
+        raise LogStands
     growth.hand_over(log_keys.newest_log_key())
     if growth.leaves:
         growth.write()
+        transaction.on_commit(lambda: heads.keep([(started, heads.head_of(growth))]))
     return bool(growth.leaves)

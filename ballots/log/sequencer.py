@@ -15,9 +15,10 @@ from itertools import islice
 
 from django.db import connection, transaction
 
-from ballots.log import records
+from ballots.log import heads, records
 from ballots.log.commitment import Kind, commit, salt_of
 from ballots.log.growing import Growth
+from ballots.log.heads import Head
 from ballots.log.models import MeetingLog
 from meetings.log_keys import newest_log_key
 from meetings.models import Meeting
@@ -34,6 +35,7 @@ TAKE = """
 DELETE FROM ballots_queuedentry WHERE id = ANY(ARRAY(
     SELECT entry.id FROM ballots_queuedentry entry
     JOIN ballots_meetinglog log ON log.meeting_id = entry.meeting_id
+    WHERE entry.meeting_id <> ALL(%s)
     ORDER BY entry.id LIMIT %s))
 RETURNING id, meeting_id, kind, subject, commitment
 """
@@ -42,18 +44,39 @@ SEALED = """
 SELECT log.meeting_id FROM ballots_meetinglog log
 JOIN meetings_meeting meeting ON meeting.id = log.meeting_id
 WHERE log.closed_size IS NULL AND meeting.polls_sealed_at IS NOT NULL
+  AND log.meeting_id <> ALL(%s)
   AND NOT EXISTS (SELECT FROM ballots_queuedentry entry
                   WHERE entry.meeting_id = log.meeting_id AND entry.kind = %s)
 """
 
 Entry = tuple[Kind, int, bytes]  # kind, subject, commitment
+_standing: set[int] = set()  # meetings whose logs are not what their kept heads say
+
+
+class OutOfStep(Exception):
+    """The database has lost a part of a log that was signed before (heads.py)."""
+
+    def __init__(self, meeting_id: int) -> None:
+        super().__init__(meeting_id)
+        self.meeting_id = meeting_id
+
+
+def sequence(*, limit: int = BATCH) -> int:
+    """`sequence_in_step`, past the logs that have lost a part: they stand, the others go on."""
+    while True:
+        try:
+            return sequence_in_step(limit=limit)
+        except OutOfStep as lost:
+            _standing.add(lost.meeting_id)
+            warn_of_standing()
 
 
 @transaction.atomic
-def sequence(*, limit: int = BATCH) -> int:
+def sequence_in_step(*, limit: int = BATCH) -> int:
     """Log at most `limit` waiting entries of all meetings, and the closes that are due.
 
-    Returns how many entries were taken; none while another process sequences.
+    Returns how many entries were taken; none while another process sequences. OutOfStep, and
+    nothing was done, when a log is not what its kept head says.
     """
     if not locks.try_to_hold(locks.SEQUENCER, 0):
         return 0
@@ -64,12 +87,17 @@ def sequence(*, limit: int = BATCH) -> int:
         return 0
     newest = newest_log_key()
     logs = MeetingLog.objects.filter(pk__in={*entries, *sealed}).defer("agenda").order_by("pk")
+    grown: list[tuple[MeetingLog, Head]] = []
     for started in logs:
         growth = Growth(started)
+        if not heads.is_in_step(started, growth.tree.root()):
+            raise OutOfStep(started.pk)
         growth.hand_over(newest)
         _extend(growth, entries.get(started.pk, ()), is_over=started.pk in sealed)
         if growth.leaves:
             growth.write()
+            grown.append((started, heads.head_of(growth)))
+    transaction.on_commit(lambda: heads.keep(grown))
     return sum(map(len, entries.values()))
 
 
@@ -89,6 +117,25 @@ def warn_when_behind() -> None:
     behind = seconds_behind()
     if behind > PROMISED_SECONDS:
         log.error("ballot log is behind: an entry has been waiting for %d seconds", behind)
+
+
+def look_back() -> None:
+    """Look at every log, also at those for which nothing waits: the database may be another one."""
+    _standing.update(started.pk for started in heads.standing())
+    warn_of_standing()
+
+
+def warn_of_standing() -> None:
+    """Say loudly which logs have lost a part; those that are whole again, or resumed, go on."""
+    if not _standing:
+        return
+    _standing.intersection_update(started.pk for started in heads.standing())
+    for meeting_id in sorted(_standing):
+        log.error(
+            "ballot log of meeting %d stands: the database has lost entries that were signed;"
+            " recover it to a later point (docs/operations.md)",
+            meeting_id,
+        )
 
 
 def queue(meeting_id: int, entries: Iterable[Entry]) -> None:
@@ -117,7 +164,7 @@ def close_opening(started: MeetingLog) -> tuple[bytes, bytes]:
 def _take(limit: int) -> dict[int, list[Entry]]:
     """Take entries out of the queue, the oldest first, by meeting."""
     with connection.cursor() as cursor:
-        cursor.execute(TAKE, [limit])
+        cursor.execute(TAKE, [list(_standing), limit])
         rows = sorted(cursor.fetchall())
     taken: dict[int, list[Entry]] = defaultdict(list)
     for _id, meeting_id, kind, subject, commitment in rows:
@@ -127,7 +174,7 @@ def _take(limit: int) -> dict[int, list[Entry]]:
 
 def _sealed() -> set[int]:
     with connection.cursor() as cursor:
-        cursor.execute(SEALED, [Kind.BALLOT])
+        cursor.execute(SEALED, [list(_standing), Kind.BALLOT])
         return {meeting_id for (meeting_id,) in cursor.fetchall()}
 
 

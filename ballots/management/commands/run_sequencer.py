@@ -30,11 +30,13 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["once"]:
+            sequencer.look_back()
             starting.start_due()
             while sequencer.sequence():
                 pass
             return
         self.over = threading.Event()
+        self.is_new = True  # to the database, or the database to it
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: self.over.set())
         # Reading a register of millions takes a while, for which other meetings' logs do not wait.
@@ -53,6 +55,7 @@ class Command(BaseCommand):
                 is_busy = act()
             except Error:
                 log.exception("the database failed; the sequencer tries again")
+                self.is_new = True
                 connection.close()
                 self.over.wait(RETRY_SECONDS)
             else:
@@ -61,10 +64,14 @@ class Command(BaseCommand):
         connection.close()
 
     def _sequence(self) -> bool:
+        if self.is_new:
+            sequencer.look_back()
+            self.is_new = False
         taken = sequencer.sequence()
         if time.monotonic() - self.looked_at > ALARM_SECONDS:
             self.looked_at = time.monotonic()
             sequencer.warn_when_behind()
+            sequencer.warn_of_standing()
         return taken == sequencer.BATCH
 
     def _start(self) -> bool:

@@ -7,9 +7,8 @@ from datetime import datetime
 
 from django.db import connection
 
-# Published, called off or put off: by the journal. A rehearsal is over when its polls are sealed.
-# Whatever else happens, a real meeting that was never brought to an end is named sixty days after
-# its own period: somebody has forgotten it.
+# Published, called off or put off: by the journal. A rehearsal is over when its polls are sealed. A
+# meeting that was never brought to an end is named some time after its period would have been over.
 PERIODS = """
 SELECT meeting.id, period.ended_at,
        period.ended_at + make_interval(days => meeting.retention_days) AS due_at
@@ -30,6 +29,22 @@ NOT_ON_HOLD = """NOT EXISTS (
     SELECT FROM retention_hold AS hold
     WHERE hold.meeting_id = meeting.id AND hold.lifted_at IS NULL)"""
 OF_ALL = PERIODS.format(condition=NOT_ON_HOLD)
+FORGOTTEN_DAYS = 60  # after a meeting's day and its period, without an end
+OVERDUE = f"""
+WITH period AS ({OF_ALL})
+SELECT 'due', EXTRACT(epoch FROM clock_timestamp() - min(due_at)) FROM period
+WHERE due_at < clock_timestamp() HAVING count(*) > 0
+UNION ALL
+SELECT 'begun', EXTRACT(epoch FROM clock_timestamp() - min(exported_at)) FROM retention_purge
+WHERE stage IN ('EXPORTED', 'DESTROYED', 'DROPPED') HAVING count(*) > 0
+UNION ALL
+SELECT 'forgotten', EXTRACT(epoch FROM clock_timestamp() - min(
+    meeting.meeting_date + make_interval(days => meeting.retention_days + {FORGOTTEN_DAYS})))
+FROM period JOIN meetings_meeting AS meeting USING (id)
+WHERE period.ended_at IS NULL AND meeting.meeting_date
+      + make_interval(days => meeting.retention_days + {FORGOTTEN_DAYS}) < clock_timestamp()
+HAVING count(*) > 0
+"""  # noqa: S608 - constants of this module
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ballots.log import sequencer
+from retention import periods
 
 TIMER_KEY = "timer-rang"
 DELIVERIES_KEY, DELIVERIES_SECONDS = "metrics-deliveries", 60
@@ -112,6 +113,14 @@ FACTS = (
         """,
         "queue",
         ("registers", "receipts", "leases"),
+    ),
+    Fact(
+        "portal_purge_overdue_seconds",
+        "For how long personal data is kept that should be gone: due, begun, or of a meeting that"
+        " was forgotten.",
+        periods.OVERDUE,
+        "which",
+        ("due", "begun", "forgotten"),
     ),
     Fact(
         "portal_receipts_waiting",

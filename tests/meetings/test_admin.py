@@ -68,6 +68,7 @@ def meeting_form(issuer, **changes):
         "polls_close_at_1": f"{now + timedelta(hours=1):%H:%M:%S}",
         **{name: field.default for name, field in POLICIES.items()},
         "onsite_vote_start": "14:00",
+        "retention_days": "30",
         "share_classes-TOTAL_FORMS": "1",
         "share_classes-INITIAL_FORMS": "0",
         "share_classes-0-code": "A",

@@ -84,7 +84,7 @@ def keep(heads: list[tuple[MeetingLog, Head]]) -> None:
         for started, head in heads:
             path = _path(started)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            new = path.with_suffix(".new")
+            new = path.with_name(f"{path.name}.{os.getpid()}.new")  # another may stand by
             descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 json.dump(vars(head), file)
@@ -173,8 +173,8 @@ def _read(path: Path) -> Head | None:
         head = Head(**json.loads(path.read_text()))
     except FileNotFoundError:
         return None
-    except OSError:
-        log.exception("the heads of the ballot logs cannot be read")
+    except (OSError, ValueError, TypeError):  # also one that a power cut left empty
+        log.exception("the head of a ballot log cannot be read: %s", path.name)
         return None
     _known[str(path)] = head
     return head

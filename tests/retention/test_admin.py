@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from meetings.models import JournalEntry
+from meetings.models import JournalEntry, Meeting
 from retention import asking, purging
 from retention.models import Hold, Purge
 from tests.factories import make_meeting, make_operator
@@ -43,6 +43,12 @@ def test_the_page_says_when_the_period_is_over(ended):
 
     assert "保存30天" in page.text
     assert "已期满，尚未删除。" in page.text
+
+
+def test_the_privacy_notice_says_the_days_that_are_kept_unless_a_meeting_says_otherwise(client):
+    days = Meeting._meta.get_field("retention_days").default
+
+    assert f"起保存{days}天" in client.get("/privacy").text
 
 
 def test_two_people_delete_early_and_get_a_report(ended):

@@ -189,6 +189,22 @@ def test_nothing_is_accepted_where_nothing_is_lost(sequence):
         heads.ask_to_resume(meeting.pk, reason="误报", by="operator:1", now=NOW())
 
 
+def test_a_head_that_a_power_cut_left_empty_stops_no_log(sequence, tmp_path, caplog):
+    meeting = make_meeting()
+    cast(meeting, 2)
+    sequence()
+    (head,) = (tmp_path / "heads").iterdir()
+    head.write_text("")
+    heads.forget()
+    cast(meeting, 1)
+
+    sequence()
+
+    assert state_of(meeting)["size"] == 4
+    assert '"size": 4' in head.read_text()
+    assert "cannot be read" in caplog.text
+
+
 def test_a_folder_that_cannot_be_written_stops_no_log(sequence, settings, tmp_path, caplog):
     (tmp_path / "file").write_text("")
     settings.ARCHIVE_DIR = str(tmp_path / "file")

@@ -44,14 +44,15 @@ DELETED = {
 }
 
 _WITHOUT_FAULTS = "UPDATE {table} SET errors = '[]', warnings = '[]', fault_list = '' WHERE "
+_ENDED_WITHOUT_SAMPLES = (
+    "UPDATE {table} SET preview = preview - 'samples',"
+    " state = CASE state WHEN 'DONE' THEN 'DONE' ELSE 'CANCELLED' END WHERE "
+)
 # Rows that stay without what they quote of holders.
 EMPTIED = {
     "meetings_listimport": (_WITHOUT_FAULTS, _OF_MEETING),
     "meetings_register": (_WITHOUT_FAULTS, _OF_MEETING),
-    "notifications_campaign": (
-        "UPDATE {table} SET preview = preview - 'samples' WHERE ",
-        _OF_MEETING,
-    ),
+    "notifications_campaign": (_ENDED_WITHOUT_SAMPLES, _OF_MEETING),
 }
 
 # Deleted with the keys they hold, which were destroyed before (purging.py).

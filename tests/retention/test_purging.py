@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from ballots.models import Checkpoint, Tally
@@ -24,7 +25,7 @@ from meetings.register.records import open_person
 from meetings.wrapping_keys import KeyDestroyed
 from retention import archive, asking, contents, periods, purging
 from retention.models import TIMER, Hold, Purge
-from tests.factories import make_meeting, make_secretary
+from tests.factories import make_meeting, make_operator, make_secretary
 from tests.retention.conftest import ID, NAME, PHONE, live_through
 
 NOW = timezone.now
@@ -73,7 +74,8 @@ def test_after_its_period_nothing_personal_is_left(lived, after):
         open_person(lived.holder)
     register = lived.meeting.registers.get()
     assert (register.errors, bytes(register.fault_list)) == ([], b"")
-    assert lived.meeting.campaigns.get().preview == {"told": 1}
+    campaign = lived.meeting.campaigns.get()
+    assert (campaign.preview, campaign.state) == ({"told": 1}, "CANCELLED")
     assert Meeting.objects.get(pk=lived.meeting.pk).purged_at == after
 
 
@@ -181,6 +183,25 @@ def test_public_results_stay_readable(lived, after, client):
     assert "个人信息已于" in page.text
     assert 'name="code"' not in page.text
     assert json.loads(result.content) == Tally.objects.get().content
+
+
+def test_pages_of_staff_still_open(lived, after):
+    browser = Client()
+    browser.force_login(make_operator())
+    campaign, register = lived.meeting.campaigns.get(), lived.meeting.registers.get()
+    purge_at(after)
+
+    paths = [
+        reverse("admin:meetings_meeting_change", args=[lived.meeting.pk]),
+        reverse("admin:meeting-retention", args=[lived.meeting.pk]),
+        reverse("admin:meeting-reach", args=[lived.meeting.pk]),
+        reverse("admin:notifications_campaign_change", args=[campaign.pk]),
+        reverse("admin:meetings_register_change", args=[register.pk]),
+        reverse("admin:retention_purge_changelist"),
+    ]
+    answers = {path: browser.get(path).status_code for path in paths}
+
+    assert set(answers.values()) == {200}, answers
 
 
 def test_lists_of_votes_end_with_the_votes(lived, after):

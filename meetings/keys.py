@@ -53,8 +53,7 @@ class KeyStore(Protocol):
         """End a key that `make` named, for ever and at once; twice is once. KeyMissing."""
 
     def guards(self) -> dict[str, str]:
-        """For each key that `make` named and nobody destroyed, the key-encryption key it is under.
-        """
+        """The key-encryption keys under which keys are that `make` named and nobody destroyed."""
 
     def reseal(self, name: str) -> None:
         """Put a key that `make` named under the key-encryption key in force; KeyMissing."""

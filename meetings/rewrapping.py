@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from psycopg import sql
 
 from meetings import journal, keys, log_keys
+from meetings.keys import KeyDestroyed
 from meetings.models import LogKey
 from voting_portal.common import sealing
 from voting_portal.common.refusals import Refusal
@@ -152,7 +153,7 @@ OF_MEETINGS: tuple[Wrapped, ...] = (
 def _telling(where: object, row: object) -> Iterator[None]:
     try:
         yield
-    except (KeyError, sealing.CannotOpen):
+    except (KeyDestroyed, ValueError, sealing.CannotOpen):
         words = {"column": where, "row": row}
         raise CannotRewrap(_("%(column)s第%(row)s行打不开：缺少它的主密钥。") % words) from None
 
@@ -182,7 +183,9 @@ def use_key(name: str, *, by: str, now: datetime) -> None:
     journal.record(None, "kek.used", by=by, at=now, key=name)
 
 
-def rewrap(everything: Sequence[Wrapped], *, by: str, now: datetime) -> Iterator[tuple[Wrapped, int]]:
+def rewrap(
+    everything: Sequence[Wrapped], *, by: str, now: datetime
+) -> Iterator[tuple[Wrapped, int]]:
     """Wrap by the current key whatever another one has wrapped; after each batch, how many.
 
     What is changed or deleted meanwhile is left alone. Memory is flat in the number of rows.

@@ -22,8 +22,8 @@ from identity.links import personal_url, read_link
 from meetings import keys, live, log_keys, rewrapping
 from meetings.agenda import read_agenda
 from meetings.keys import mark, meeting_key
-from meetings.rewrapping import Column
 from meetings.models import JournalEntry, LogKey, MeetingKey
+from meetings.rewrapping import Column
 from notifications.models import Receipt, Suppression
 from notifications.suppressions import add_suppression
 from tests.factories import make_holders, make_meeting
@@ -190,7 +190,9 @@ def test_a_key_that_may_be_needed_stays(key_store, name, after, refusal):
     before = key_store.read_text()
 
     with pytest.raises(refusal):
-        rewrapping.retire_key(name, everything=EVERYTHING, by="operator:1", now=timezone.now() + after)
+        rewrapping.retire_key(
+            name, everything=EVERYTHING, by="operator:1", now=timezone.now() + after
+        )
 
     assert key_store.read_text() == before
     assert not JournalEntry.objects.filter(verb="kek.retired").exists()
@@ -201,7 +203,9 @@ def test_a_key_that_still_wraps_something_is_not_retired(key_store):
     rewrapping.use_key(rewrapping.add_key(**BY), **BY)
 
     with pytest.raises(rewrapping.KeyInUse):
-        rewrapping.retire_key("1", everything=EVERYTHING, by="operator:1", now=NOW + timedelta(days=1))
+        rewrapping.retire_key(
+            "1", everything=EVERYTHING, by="operator:1", now=NOW + timedelta(days=1)
+        )
 
     assert "1" in keys.keystore().keys
 

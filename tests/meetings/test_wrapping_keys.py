@@ -13,7 +13,7 @@ from meetings import keys, live
 from meetings.keys import destroy_keys, keystore, meeting_key, wrapping_keys_of
 from meetings.models import MeetingKey
 from meetings.register.records import open_person
-from meetings.wrapping_keys import KeyDestroyed, KeyMissing, WrappingKeys
+from meetings.wrapping_keys import KeyDestroyed, KeyMissing
 from tests.factories import make_holder, make_meeting
 
 pytestmark = pytest.mark.django_db

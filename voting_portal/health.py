@@ -9,11 +9,15 @@ from django.core.cache import cache
 from django.db import Error, ProgrammingError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 from ballots.log import sequencer
+from meetings import polls
+
+MOST_SECONDS_OFF = 30.0  # between this server's clock and the database's
 
 
 @login_not_required
@@ -28,13 +32,16 @@ def live(_request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def ready(_request: HttpRequest) -> HttpResponse:
-    """503 until the database answers within a second and has this version's tables.
+    """503 until the database answers within a second, has this version's tables and the same time.
 
-    Redis and the ballot log are reported and decide nothing: without them voting goes on.
+    The database's clock decides about votes; a server whose own is off would show holders closed
+    polls, or none of their sessions. Redis and the ballot log are reported and decide nothing:
+    without them voting goes on.
     """
     database, redis = _database(), _redis()
-    report = {"database": database, "redis": redis, "log": _log(database)}
-    return JsonResponse(report, status=200 if database == "ok" else 503)
+    log, clock = _log(database), _clock(database)
+    report = {"database": database, "redis": redis, "log": log, "clock": clock}
+    return JsonResponse(report, status=200 if database == clock == "ok" else 503)
 
 
 def _database() -> str:
@@ -66,6 +73,17 @@ def _log(database: str) -> str:
         return "ok" if sequencer.seconds_behind() <= sequencer.PROMISED_SECONDS else "behind"
     except Error:
         return "unknown"
+
+
+def _clock(database: str) -> str:
+    """How far this server's clock is from the one that decides."""
+    if database != "ok":
+        return "unknown"
+    try:
+        off = (timezone.now() - polls.database_time()).total_seconds()
+    except Error:
+        return "unknown"
+    return "ok" if abs(off) <= MOST_SECONDS_OFF else f"off by {off:+.0f} s"
 
 
 @functools.cache

@@ -31,7 +31,7 @@ def test_ready_means_that_the_database_answers_and_is_migrated(client, db):
     answer = client.get("/ready")
 
     assert answer.status_code == 200
-    assert answer.json() == {"database": "ok", "redis": "ok", "log": "ok"}
+    assert answer.json() == {"database": "ok", "redis": "ok", "log": "ok", "clock": "ok"}
     assert "no-store" in answer["Cache-Control"]
 
 
@@ -45,6 +45,19 @@ def test_a_broken_promise_of_the_ballot_log_is_reported_and_takes_no_server_away
 
     assert answer.status_code == 200
     assert answer.json()["log"] == "behind"
+
+
+@pytest.mark.parametrize(("off", "status"), [(29, 200), (-31, 503), (540, 503)])
+def test_a_server_whose_clock_is_off_says_so_and_gets_no_holders(
+    client, db, monkeypatch, off, status
+):
+    wrong = timezone.now() + timedelta(seconds=off)
+    monkeypatch.setattr(health.timezone, "now", lambda: wrong)
+
+    answer = client.get("/ready")
+
+    assert answer.status_code == status
+    assert answer.json()["clock"] == ("ok" if status == 200 else f"off by {off:+} s")
 
 
 def test_a_version_whose_tables_are_not_there_yet_is_not_ready(client, db):

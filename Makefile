@@ -49,6 +49,12 @@ bench: install  ## Measure every hot path beside its floor
 drill-restore: install  ## Lose the database under traffic and recover it, with RPO and RTO
 	@$(RUN) -m drills.restore
 
+drills: install  ## Kill, starve and flood the parts while holders vote
+	@exec $(RUN) -m drills $(DRILLS)
+
+stress: install  ## Ramp the whole journey until it bends
+	@exec $(RUN) -m bench.stress $(STRESS)
+
 lint: install  ## Style, types, layers, migrations
 	@$(RUN) -m ruff check --quiet .
 	@$(RUN) -m ruff format --check --quiet .
@@ -56,4 +62,4 @@ lint: install  ## Style, types, layers, migrations
 	@$(RUN) -c 'import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())'
 	@$(RUN) manage.py makemigrations --check --dry-run --verbosity 0
 
-.PHONY: help install demo smoke test peers bench drill-restore lint
+.PHONY: help install demo smoke test peers bench drill-restore lint drills stress

@@ -126,7 +126,14 @@ def _play(name: str, scene: object) -> Line:
     scene.settle()
     outcome.faults += scene.check(outcome)
     acknowledged = scene.history.count(Answer.ACKNOWLEDGED, drill=name)
-    line = Line.of(name, _shows(name), outcome, acknowledged, time.monotonic() - began, skipped)
+    line = Line.of(
+        name,
+        _shows(name),
+        outcome,
+        acknowledged=acknowledged,
+        seconds=time.monotonic() - began,
+        skipped=skipped,
+    )
     _say(line.one_line())
     return line
 

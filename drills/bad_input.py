@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from pathlib import Path
 
 from ballots.models import Ballot
 from drills import Outcome
 from drills.parts import group_of
-from drills.phones import CSRF, _TRUSTING, Phone
+from drills.phones import _TRUSTING, CSRF, Phone
 from drills.scene import Scene
 
 ROUNDS_QUICK, ROUNDS_FULL = 2, 30
@@ -25,9 +26,7 @@ def run(scene: Scene) -> Outcome:
         for name, request in _requests(phone).items():
             status = _status(scene.portal, request)
             sent += 1
-            outcome.expect(
-                status == 0 or 300 <= status < 500, f"{name}: HTTP {status} and not 4xx"
-            )
+            outcome.expect(status == 0 or 300 <= status < 500, f"{name}: HTTP {status} and not 4xx")
         is_in = Ballot.objects.filter(holder_id=phone.person.holder).exists()
         outcome.expect(not is_in, "TWICE: a malformed ballot was taken")
     growth = _memory(scene) - before
@@ -36,7 +35,9 @@ def run(scene: Scene) -> Outcome:
     outcome.expect(status == 200, f"/ready is {status} afterwards")
     load.note(phone, phone.cast())
     load.settle()
-    outcome.did = f"{sent} hostile requests of {len(_requests(phone))} kinds, memory {growth:+.0f} MB"
+    outcome.did = (
+        f"{sent} hostile requests of {len(_requests(phone))} kinds, memory {growth:+.0f} MB"
+    )
     return outcome
 
 
@@ -48,7 +49,9 @@ def _requests(phone: Phone) -> dict[str, bytes]:
     plain = next(name for name in form if name.startswith("m-"))
     number = next(name for name in form if name.startswith("c-"))
 
-    def cast(body: bytes, *, kind: str = "application/x-www-form-urlencoded", **headers: str) -> bytes:
+    def cast(
+        body: bytes, *, kind: str = "application/x-www-form-urlencoded", **headers: str
+    ) -> bytes:
         lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         return (
             f"POST /m/{meeting}/cast HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
@@ -57,7 +60,9 @@ def _requests(phone: Phone) -> dict[str, bytes]:
         ).encode() + body
 
     def get(path: str, headers: str = "") -> bytes:
-        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{headers}\r\n".encode()
+        return (
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{headers}\r\n".encode()
+        )
 
     def changed(**fields: str) -> bytes:
         from urllib.parse import urlencode
@@ -83,13 +88,17 @@ def _requests(phone: Phone) -> dict[str, bytes]:
         "no form at all": cast(f"csrfmiddlewaretoken={CSRF}".encode()),
         "a forged token": cast(b"csrfmiddlewaretoken=" + b"x" * 32),
         "two lengths": cast(b"a=1", Content_length="30"),
-        "a length and chunks": cast(b"0\r\n\r\nGET /admin HTTP/1.1\r\n\r\n", Transfer_Encoding="chunked"),
+        "a length and chunks": cast(
+            b"0\r\n\r\nGET /admin HTTP/1.1\r\n\r\n", Transfer_Encoding="chunked"
+        ),
         "a method that is none": b"VOTE / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
         "no HTTP": b"\x16\x03\x01\x02\x00" + b"\x00" * 512 + b"\r\n\r\n",
         "another host": b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
         "a path with NUL": get("/v/%00%00"),
         "a path upwards": get("/static/../../etc/passwd"),
-        "cookies of 6 kB": get(f"/m/{meeting}/ballot", f"Cookie: voter-{meeting}={'x' * 6_000}\r\n"),
+        "cookies of 6 kB": get(
+            f"/m/{meeting}/ballot", f"Cookie: voter-{meeting}={'x' * 6_000}\r\n"
+        ),
         "a meeting of 40 digits": get(f"/m/{'9' * 40}/ballot"),
     }
 
@@ -98,10 +107,8 @@ def _status(portal: tuple[str, int], request: bytes) -> int:
     """The status of the answer; 0 when the connection was closed without one."""
     with socket.create_connection(portal, timeout=15, source_address=("127.8.8.8", 0)) as plain:
         client = _TRUSTING.wrap_socket(plain)
-        try:
+        with contextlib.suppress(OSError):  # refused before it was read; the answer may be there
             client.sendall(request)
-        except OSError:
-            pass  # refused before it was read; the answer may be there
         try:
             said = client.recv(65_536)
         except OSError:

@@ -41,7 +41,12 @@ def read_books(meeting: Meeting, *, seen: dict[int, bytes], is_closed: bool = Fa
         for ballot in Ballot.objects.of_meeting(meeting.pk)
     ]
     leaves = [
-        (ids.place_of_leaf(pk), kind, subject >> 3 if kind == Kind.BALLOT else subject, bytes(commitment))
+        (
+            ids.place_of_leaf(pk),
+            kind,
+            subject >> 3 if kind == Kind.BALLOT else subject,
+            bytes(commitment),
+        )
         for pk, kind, subject, commitment in LogLeaf.objects.of_meeting(meeting.pk)
         .order_by("id")
         .values_list("id", "kind", "subject", "commitment")

@@ -1,7 +1,7 @@
 """A process that casts ballots by the verb at a steady pace, as many web servers together would.
 
 `python -m drills.casting ORDERS ANSWERS RATE`: orders are `[holder, shares, choices]` each. It says
-"ready" and is then told on its standard input when to begin.
+"ready" and is then told on its standard input when to begin and to end.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
     rate = float(sys.argv[3])
     agenda = read_agenda(ids.meeting_of(orders[0][0]))
     print("ready", flush=True)
-    starts = float(sys.stdin.readline())
+    starts, ends = map(float, sys.stdin.readline().split())
     places = count()
     answers: list[Said] = []
 
@@ -41,7 +41,8 @@ def main() -> None:
         while (place := next(places)) < len(orders):
             holder, shares, choices = orders[place]
             time.sleep(max(0.0, starts + place / rate - time.time()))
-            sent_at = time.time()
+            if (sent_at := time.time()) > ends:
+                break
             answer, code, why = _cast(holder, choices, agenda)
             answers.append(
                 Said(

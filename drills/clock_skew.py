@@ -1,4 +1,4 @@
-"""Clocks that differ: the database's decides about votes, and the web servers say that they are off.
+"""Clocks that differ: the database's decides about votes, and the others say that they are off.
 
 The database runs nine minutes slow, then nine minutes fast (libfaketime), so that every web server
 is as much ahead, then behind. Nine, because a holder's session ends when it is idle for ten.

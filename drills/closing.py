@@ -36,9 +36,7 @@ def run(scene: Scene) -> Outcome:
     outcome = Outcome()
     before = BEFORE_QUICK if scene.is_quick else BEFORE_FULL
     number = int((before + AFTER) * VOTES_A_SECOND)
-    meeting = make_meeting(
-        holders=number * 2, directory=scene.directory, lasts=timedelta(hours=1)
-    )
+    meeting = make_meeting(holders=number * 2, directory=scene.directory, lasts=timedelta(hours=1))
     people = voters_of(meeting)
     load = scene.load("closing", Crowd(people[number:]))
     phones = load.verified(PHONES)
@@ -48,7 +46,7 @@ def run(scene: Scene) -> Outcome:
     move_polls(meeting, open_at=-timedelta(hours=1), close_at=closes_in)
     for _file, caster in casters:
         assert caster.stdin is not None
-        caster.stdin.write(f"{starts}\n")
+        caster.stdin.write(f"{starts} {starts + before + AFTER}\n")
         caster.stdin.close()
     # Half of the phones press in the last second, half right after it.
     for place, phone in enumerate(phones):
@@ -67,7 +65,9 @@ def run(scene: Scene) -> Outcome:
     answers = _answers(scene, meeting)
     _compare_the_tally(scene, outcome, meeting)
     rate = _rate_before(scene, meeting)
-    outcome.notes.append(f"{rate:.0f} votes a second were taken in the two seconds before the close")
+    outcome.notes.append(
+        f"{rate:.0f} votes a second were taken in the two seconds before the close"
+    )
     outcome.expect(answers[Answer.REFUSED] > 0, "nobody came after the close")
     outcome.did = (
         f"{answers.total():,} votes around the close, {rate:.0f}/s in its last seconds:"

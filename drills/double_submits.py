@@ -38,7 +38,9 @@ def run(scene: Scene) -> Outcome:
     side_by_side(lambda phone: codes_again.append(phone.open_link()), again, threads=4)
     outcome.expect(all(codes_again), "a link opened again does not show the confirmation code")
     presses = len(first) * PRESSES
-    outcome.did = f"{len(first)} holders, {presses} casts in one moment each, {different} contradicting"
+    outcome.did = (
+        f"{len(first)} holders, {presses} casts in one moment each, {different} contradicting"
+    )
     return outcome
 
 

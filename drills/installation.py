@@ -158,7 +158,9 @@ class Installation:
 
     def heal(self) -> list[str]:
         """Start what a drill left behind dead; the names."""
-        dead = [part for part in self.parts.values() if not (part.is_running() and part.is_up(part))]
+        dead = [
+            part for part in self.parts.values() if not (part.is_running() and part.is_up(part))
+        ]
         for part in dead:
             part.stop()
             part.start()
@@ -184,7 +186,7 @@ class Installation:
         part.is_up = usual
 
     def drain(self, *names: str) -> None:
-        """Lead no new request to these web servers, as an orchestrator takes them out of service."""
+        """Lead no new request to these web servers: an orchestrator takes them out of service."""
         from tests.house.test_nginx import configuration
 
         web = "".join(

@@ -30,5 +30,7 @@ def run(scene: Scene) -> Outcome:
     outcome.expect(not casts, f"votes failed for want of Redis: {casts[:3]}")
     refused = len(load.failures) - len(casts)
     load.settle()
-    outcome.did = f"{KILLS} kills under load, one with all data lost; {refused} codes to ask for again"
+    outcome.did = (
+        f"{KILLS} kills under load, one with all data lost; {refused} codes to ask for again"
+    )
     return outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import urllib.request
 from collections import Counter
@@ -75,15 +76,15 @@ def run(scene: Scene) -> Outcome:
         )
     inbox.close()
     total = sum(Delivery.objects.of_campaign(c).count() for c in (by_http, by_socket))
-    outcome.did = f"{kills} kills while {total:,} messages left; {unknown} parked as unknown, none twice"
+    outcome.did = (
+        f"{kills} kills while {total:,} messages left; {unknown} parked as unknown, none twice"
+    )
     return outcome
 
 
 def _campaign(scene: Scene, holders: int, gateway: str) -> Campaign:
     """A notice to a meeting of its own, approved and started."""
-    meeting = make_meeting(
-        holders=holders, directory=scene.directory, lasts=timedelta(hours=2)
-    )
+    meeting = make_meeting(holders=holders, directory=scene.directory, lasts=timedelta(hours=2))
     now = timezone.now()
     campaign = campaigns.plan_campaign(
         meeting.pk,
@@ -99,10 +100,8 @@ def _campaign(scene: Scene, holders: int, gateway: str) -> Campaign:
 
 def _rung() -> bool:
     """Ring as the timer does every fifteen seconds; without Redis another time."""
-    try:
+    with contextlib.suppress(OperationalError, RedisError):
         tasks.ring()
-    except (OperationalError, RedisError):
-        pass
     return True
 
 

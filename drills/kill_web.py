@@ -43,8 +43,6 @@ def _kill_worker(web: Part) -> Restart:
     """The master must replace it."""
     began = time.monotonic()
     dead = web.kill_child()
-    wait_until(
-        lambda: bool(set(children(web.pid)) - {dead}), what=f"another worker of {web.name}"
-    )
+    wait_until(lambda: bool(set(children(web.pid)) - {dead}), what=f"another worker of {web.name}")
     wait_until(lambda: web.is_up(web), what=web.name)
     return Restart(f"{web.name} (a worker)", time.monotonic() - began)

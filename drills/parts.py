@@ -130,7 +130,9 @@ class Part:
 def children(pid: int) -> list[int]:
     """Direct children, the oldest first."""
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
     except OSError:
         return []
 

@@ -1,4 +1,4 @@
-"""The meetings of the drills and the holders who vote at them: synthetic, through the real doors."""
+"""The meetings of the drills and their holders: synthetic, let in by the real doors."""
 
 from __future__ import annotations
 

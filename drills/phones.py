@@ -192,7 +192,7 @@ class Phone:
             client = self._connected()
             client.request(method, target, body, headers)
             return client.getresponse()
-        except (ConnectionError, http.client.RemoteDisconnected):
+        except (ConnectionError, ssl.SSLError):  # of which RemoteDisconnected is one
             self.hang_up()
             if not is_kept:
                 raise

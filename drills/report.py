@@ -40,6 +40,7 @@ class Line:
         name: str,
         shows: str,
         outcome: Outcome,
+        *,
         acknowledged: int,
         seconds: float,
         skipped: str,

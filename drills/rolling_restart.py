@@ -1,4 +1,4 @@
-"""A new version while holders vote: one server after the other is replaced, no request is dropped."""
+"""A new version while holders vote: server after server is replaced, no request is dropped."""
 
 from __future__ import annotations
 
@@ -31,5 +31,8 @@ def run(scene: Scene) -> Outcome:
     requests = len(load.seconds)
     outcome.expect(not load.failures, f"{len(load.failures)} dropped: {load.failures[:3]}")
     load.settle()
-    outcome.did = f"{2 * rounds} servers replaced under load, {requests:,} requests, {len(load.failures)} dropped"
+    outcome.did = (
+        f"{2 * rounds} servers replaced under load, {requests:,} requests,"
+        f" {len(load.failures)} dropped"
+    )
     return outcome

@@ -83,7 +83,9 @@ class Scene:
             if ids.meeting_of(holder) == meeting.pk
         ]
         unproved = books.unproved(meeting, self.history, at_most=PROVED)
-        outcome.notes.append(f"{len(found.ballots):,} ballots, {len(found.leaves):,} leaves checked")
+        outcome.notes.append(
+            f"{len(found.ballots):,} ballots, {len(found.leaves):,} leaves checked"
+        )
         return [*([behind] if behind else []), *anomalies(history, found), *unproved]
 
 

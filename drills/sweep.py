@@ -40,7 +40,9 @@ def run(scene: Scene) -> Outcome:
         hits = secrets.codes_in(log.read_bytes())
         outcome.expect(not hits, f"SECRET: {log.name} holds one-time codes")
     kinds = sum(len(kind) for kind in secrets.runs.values())
-    outcome.did = f"{kinds:,} secrets looked for in {files:,} files, {len(logs)} logs, a dump and Redis"
+    outcome.did = (
+        f"{kinds:,} secrets looked for in {files:,} files, {len(logs)} logs, a dump and Redis"
+    )
     return outcome
 
 

@@ -13,7 +13,7 @@ ROOT = Path(settings.BASE_DIR)
 APPS = ("ballots", "identity", "meetings", "notifications", "retention", "voting_portal")
 OURS = sorted(
     path
-    for folder in (*APPS, "tests", "bench", "deploy")
+    for folder in (*APPS, "tests", "bench", "deploy", "drills")
     for path in (ROOT / folder).rglob("*.py")
     if path.read_text().strip()  # an empty __init__.py is only a folder's mark
 )

@@ -1,8 +1,9 @@
 """`python -m bench.capacity`: from measured rates to what a day of many meetings needs.
 
-Reads the rows that `make bench` wrote (bench/results.json) and prints the table that
-docs/capacity.md quotes. Every assumption is an option. The bench runs client, web server and
-database on the same cores, so a rate a core is a lower bound and the cores here are an upper one.
+Reads what `make stress` (bench/stress.json: processor time of a look and of a vote, by process) and
+`make bench` (bench/results.json: messages, receipts, registers) wrote and prints the table that
+docs/capacity.md quotes. Every assumption is an option. The bench runs client and server on the same
+cores, so a rate a core is a lower bound and the cores here are an upper one.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import argparse
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-RESULTS = Path(__file__).with_name("results.json")
-NEEDED = ("open page", "vote page", "vote", "send", "receipts", "import dbf")
+RESULTS = [Path(__file__).with_name(name) for name in ("stress.json", "results.json")]
+PARTS = ("web", "database", "proxy")
+OF_PARTS = tuple(f"{what} {part}" for what in ("look", "vote") for part in PARTS)
+NEEDED = (*OF_PARTS, "send", "receipts", "import dbf")
 MOBILE_HOURS = 8 * 3600  # seconds in which messages may go out the day before
 NIGHT = 8 * 3600  # seconds for the registers
 # Bytes a row with its indexes, as PostgreSQL said of 20,000 rows each (docs/capacity.md).
@@ -34,8 +38,7 @@ class Day:
     looking: float = 3.0  # landing pages opened for one vote that is cast
     rush: float = 0.20  # of the day's voters come in the rush
     rush_seconds: int = 600  # from 9:15 on
-    requests: int = 8  # from the button to the confirmation
-    statements: int = 16  # that these make the database run
+    requests: int = 9  # from the button to the confirmation
     utilisation: float = 0.60  # that cores may have at the peak
     segments: float = 1.3  # of an SMS to a message
 
@@ -51,12 +54,11 @@ class Day:
 
 @dataclass(frozen=True)
 class Rates:
-    """What was measured, a core: rates of the bench divided by the machine's cores."""
+    """What was measured: processor time by part, and rates a core."""
 
-    pages: float
-    casts: float
-    statements: float  # of one connection
-    messages: float
+    look: Mapping[str, float]  # milliseconds of each part for a landing page
+    vote: Mapping[str, float]  # and from the button to the confirmation
+    messages: float  # a second and core, as the rest
     receipts: float
     rows: float
 
@@ -64,16 +66,14 @@ class Rates:
     def read(cls, results: list[dict[str, object]], *, cores: int) -> Rates:
         """From the rows of the bench; KeyError names a row that was not measured."""
         ours = {row["name"]: float(str(row["ours"])) for row in results}
-        floor = {row["name"]: float(str(row["floor"])) for row in results}
         loaded = next(
             int(str(row["note"]).split()[0].replace(",", ""))
             for row in results
             if row["name"] == "import dbf"
         )
         return cls(
-            pages=ours["open page"] / cores,
-            casts=ours["vote page"] / cores,
-            statements=floor["vote"],
+            look={part: ours[f"look {part}"] for part in PARTS},
+            vote={part: ours[f"vote {part}"] for part in PARTS},
             messages=ours["send"] / cores,
             receipts=ours["receipts"] / cores,
             rows=loaded / ours["import dbf"] / cores,
@@ -84,8 +84,9 @@ def needs(day: Day, rates: Rates, *, times: float) -> dict[str, str]:
     """What a peak of so many `times` asks for, as words by name."""
     votes = day.votes_a_second * times
     holders = day.registered * times
-    web = votes * (day.looking / rates.pages + day.requests / rates.casts)
-    connections = votes * day.statements / rates.statements
+    busy = {
+        part: votes * (day.looking * rates.look[part] + rates.vote[part]) / 1000 for part in PARTS
+    }
     messages = holders * day.segments / MOBILE_HOURS
     rows = holders * (HOLDER_BYTES + HOLDING_BYTES + DELIVERY_BYTES)
     rows += holders * day.voting * BALLOT_BYTES
@@ -97,8 +98,9 @@ def needs(day: Day, rates: Rates, *, times: float) -> dict[str, str]:
     return {
         "votes a second": f"{votes:,.0f}",
         "requests a second": f"{votes * (day.looking + day.requests):,.0f}",
-        "cores for web servers": cores(web),
-        "cores for PostgreSQL": cores(connections),
+        "cores for web servers": cores(busy["web"]),
+        "cores for PostgreSQL": cores(busy["database"]),
+        "cores for nginx": cores(busy["proxy"]),
         "one-time codes a second, segments": f"{votes * day.segments:,.0f}",
         "notices a second, segments": f"{messages:,.0f}",
         "cores for worker-sending": cores(messages / day.segments / rates.messages),
@@ -119,19 +121,24 @@ def table(day: Day, rates: Rates) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.capacity", description=__doc__)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="what make bench wrote")
+    parser.add_argument(
+        "--results", type=Path, nargs="+", default=RESULTS, help="what make stress and bench wrote"
+    )
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="of that machine")
     for field in fields(Day):
         kind = type(field.default)
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
     options = vars(parser.parse_args())
-    path, cores = options.pop("results"), options.pop("cores")
+    paths, cores = options.pop("results"), options.pop("cores")
+    for path in paths:
+        if not path.exists():
+            make = "stress" if path.name == "stress.json" else "bench"
+            parser.error(f"{path} is not there: run `make {make}` first")
     try:
-        rates = Rates.read(json.loads(path.read_text()), cores=cores)
-    except FileNotFoundError:
-        parser.error(f"{path} is not there: run `make bench` first")
+        rows = [row for path in paths for row in json.loads(path.read_text())]
+        rates = Rates.read(rows, cores=cores)
     except (KeyError, StopIteration) as missing:
-        parser.error(f"{path} lacks the row {missing}; it needs {', '.join(NEEDED)}: `make bench`")
+        parser.error(f"no row {missing}; it needs {', '.join(NEEDED)}: `make stress bench`")
     print(table(Day(**options), rates))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import signal
 import sys
 import time
@@ -75,20 +74,15 @@ def _run(options: argparse.Namespace) -> list[Line]:
 
 def _scene(installation: object, options: argparse.Namespace) -> object:
     """An open meeting on the new servers, and its holders."""
-    import django
+    from drills.installation import make_tables
 
-    os.environ["DJANGO_SETTINGS_MODULE"] = "voting_portal.settings"
-    django.setup()
-    from django.core.management import call_command
-
+    make_tables()
     from drills import people
     from drills.history import History
     from drills.installation import Installation
     from drills.scene import Scene
 
     assert isinstance(installation, Installation)
-    call_command("migrate", verbosity=0)
-    _say("tables made")
     holders = HOLDERS_FULL if options.full else HOLDERS_QUICK
     meeting = people.make_meeting(
         holders=holders, directory=installation.data / "servers", lasts=timedelta(hours=3)

@@ -315,6 +315,17 @@ class Installation:
             conn.execute("CREATE DATABASE portal")
 
 
+def make_tables() -> None:
+    """Set Django up for the servers that run, and migrate; nothing of ours is imported before."""
+    import django
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "voting_portal.settings"
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))

@@ -38,6 +38,7 @@ class Part:
     env: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = None
+    is_wanted: bool = True
     begun_at: int = 0  # where its log stood when it was started last
     ended_at: float = 0.0
 
@@ -49,8 +50,11 @@ class Part:
     def start(self) -> None:
         """Start it and wait until it works; a part that ends at once is started again."""
         deadline = time.monotonic() + WAIT_SECONDS
+        self.is_wanted = True
         self._launch()
         while not self.is_up(self):
+            if not self.is_wanted:  # the drills were stopped meanwhile
+                return
             if time.monotonic() > deadline:
                 raise CannotStart(f"{self.name} did not come up:\n{self.said()[-2000:]}")
             if not self.is_running():
@@ -90,6 +94,7 @@ class Part:
 
     def stop(self) -> None:
         """End it politely, then by force; whatever is left of its group goes as well."""
+        self.is_wanted = False
         if self.process is None:
             return
         self.ask_to_end()
@@ -104,6 +109,7 @@ class Part:
             self.process.wait()
 
     def ask_to_end(self) -> None:
+        self.is_wanted = False
         if self.process is not None and self.is_running():
             self.process.send_signal(self.stop_signal)
 

@@ -102,26 +102,37 @@ class Phone:
         if not page.location.endswith("/code"):
             return  # verified before
         self.expect("code page", "GET", page.location)
+        self.give_code(page.location)
+
+    def give_code(self, path: str) -> None:
+        """Wait for the code on the simulated handset, and type it in."""
         deadline = time.monotonic() + CODE_SECONDS
-        while True:
-            if code := self._newest_code():
-                page = self.ask("code", "POST", page.location, csrfmiddlewaretoken=CSRF, code=code)
-                break
+        while not (code := self._newest_code()):
             if time.monotonic() > deadline:
                 raise NoAnswer("code: none came")
             time.sleep(0.05)
+        page = self.ask("code", "POST", path, csrfmiddlewaretoken=CSRF, code=code)
         if page.status != 303:
             raise Unexpected("code", page.status)
 
     def fill_in(self) -> None:
         """The ballot and its review."""
+        if self.open_ballot():
+            self.review()
+
+    def open_ballot(self) -> bool:
+        """The empty paper; False when the confirmation is shown in its place."""
         text = self.expect("ballot", "GET", f"/m/{self.person.meeting}/ballot").text
         if code_on(text):
-            return
+            return False
         found = MARK.search(text)
         if found is None:
             raise Unexpected("ballot", 200)
         self._mark = found[1]
+        return True
+
+    def review(self) -> None:
+        """The paper filled in, and the page that shows it once more."""
         page = self.ask("review", "POST", f"/m/{self.person.meeting}/review", **self._form())
         if page.status == 303:
             page = self.expect("review page", "GET", page.location)
@@ -132,7 +143,7 @@ class Phone:
         """Press 确认投票 and read the confirmation."""
         sent_at, told = time.time(), False
         try:
-            page = self.ask("cast", "POST", f"/m/{self.person.meeting}/cast", **self._form())
+            page = self.press_cast()
             if page.status in (409, 422, 403):
                 return self._said(Answer.REFUSED, sent_at, why=f"HTTP {page.status}")
             told = page.status == 303 and page.location.endswith("/confirmation")
@@ -146,6 +157,9 @@ class Phone:
             self.hang_up()
         answer = Answer.ACKNOWLEDGED if code else Answer.TOLD
         return self._said(answer, sent_at, code=code)
+
+    def press_cast(self) -> Page:
+        return self.ask("cast", "POST", f"/m/{self.person.meeting}/cast", **self._form())
 
     def expect(self, step: str, method: str, path: str) -> Page:
         """A page of status 200, after at most two redirects."""

@@ -64,19 +64,24 @@ def test_by_hand(rates):
         rush_seconds=300,
         looking=2,
         requests=4,
-        statements=10,
         utilisation=0.5,
         segments=1,
     )
-    rates = replace(rates, pages=100, casts=50, statements=1000, messages=10)
+    rates = replace(
+        rates,
+        look={"web": 10, "database": 1, "proxy": 0.5},
+        vote={"web": 80, "database": 8, "proxy": 4},
+        messages=10,
+    )
 
     found = needs(day, rates, times=1)
 
-    # 600,000 holders, half vote, a tenth of those in 300 s: 100 votes/s, each 2/100 + 4/50 s.
+    # 600,000 holders, half vote, a tenth of those in 300 s: 100 votes/s, each 2 x 10 + 80 ms.
     assert found["votes a second"] == "100"
     assert found["requests a second"] == "600"
     assert found["cores for web servers"] == "20"
     assert found["cores for PostgreSQL"] == "2"
+    assert found["cores for nginx"] == "1"
     assert found["notices a second, segments"] == "21"
     assert found["cores for worker-sending"] == "5"
 

@@ -1,0 +1,35 @@
+"""Processor seconds by part of an installation, as the kernel counts them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from drills.parts import group_of
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def seconds_of(leaders: Mapping[str, Iterable[int]]) -> dict[str, float]:
+    """Seconds that each group of processes has used, children that have ended included."""
+    return {
+        name: sum(_of(pid) for leader in pids for pid in group_of(leader)) / TICKS
+        for name, pids in leaders.items()
+    }
+
+
+def _of(pid: int) -> int:
+    """Ticks in the program and the kernel, its own and of children that it has waited for."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15]))
+
+
+def busy_and_all() -> tuple[float, float]:
+    """Seconds that all cores together worked, and seconds that there were."""
+    fields = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    idle = fields[3] + fields[4]
+    return (sum(fields) - idle) / TICKS, sum(fields) / TICKS

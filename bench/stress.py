@@ -1,0 +1,319 @@
+"""`make stress`: ramp the whole journey until it bends, and say what each step costs.
+
+`python -m bench.stress [--seconds S] [--limit S] [--peak N]`. People arrive at a steady rate at the
+installation of the drills, whether or not those before them were served: link, code, ballot,
+review, cast, confirmation, over TLS through nginx. The knee is the highest rate at which nothing
+fails and the slowest hundredth of requests stays under the limit. Then come the rows that a
+regulator asks for: the planned peak, twice and three times of it. Every rate is measured beside
+what else the machine does; processor time is counted by process and is per core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bench.processor_time import busy_and_all, seconds_of
+from drills.installation import HOST, Installation, make_tables
+from drills.parts import ROOT
+from drills.phones import Phone
+
+DATA = ROOT / ".data" / "stress"
+RESULTS = Path(__file__).with_name("stress.json")
+HOLDERS = 25_000
+FIRST, FASTER = 2.0, 1.5  # journeys a second, and the step of the ramp
+MOST_LEVELS = 9
+SINGLE = 60  # journeys walked one after the other for the costs of the steps
+STEPS = ("link", "begin", "code page", "code", "ballot", "review", "cast", "confirmation")
+LOOK = ("link",)  # what somebody does who only looks
+
+
+@dataclass(frozen=True)
+class Level:
+    """What happened at one rate; seconds are of single requests."""
+
+    offered: float  # journeys a second
+    answered: float  # of them, confirmed a second
+    waiting: int
+    refused: int
+    p50: float
+    p99: float
+    cpu: dict[str, float]  # milliseconds a journey, by part
+    machine_busy: float  # part of all cores that worked, whoever for
+    failures: dict[str, int]
+
+    def holds(self, limit: float) -> bool:
+        return not self.refused and not self.waiting and self.p99 <= limit
+
+
+class Stress:
+    """The installation under load, its generator, and who has not come yet."""
+
+    def __init__(self, installation: Installation, crowd: Any, generator: Any) -> None:
+        self.installation, self.crowd, self.generator = installation, crowd, generator
+
+    def processor_seconds(self) -> dict[str, float]:
+        pids = {name: [part.pid] for name, part in self.installation.parts.items()}
+        web = [part.pid for part in self.installation.web]
+        return seconds_of(
+            {
+                "web": web,
+                "database": pids["postgres"],
+                "proxy": pids["nginx"],
+                "redis": pids["redis"],
+                "sequencer": pids["sequencer"],
+                "carrier": pids["simulator"],
+                "generator": [self.generator.pid],
+            }
+        )
+
+    def level(self, rate: float, seconds: float) -> Level:
+        people = self.crowd.take(max(1, round(rate * seconds)))
+        order = {
+            "people": [asdict(person) for person in people],
+            "rate": rate,
+            "seconds": seconds,
+            "portal": [HOST, self.installation.ports["https"]],
+            "simulator": self.installation.simulator_url,
+        }
+        before, machine = self.processor_seconds(), busy_and_all()
+        self.generator.stdin.write(json.dumps(order) + "\n")
+        self.generator.stdin.flush()
+        found = json.loads(self.generator.stdout.readline())
+        after, machine_after = self.processor_seconds(), busy_and_all()
+        requests = [took for step in found["steps"].values() for took in step]
+        confirmed = found["answers"].get("acknowledged", 0)
+        others = sum(found["answers"].values()) - confirmed
+        return Level(
+            offered=rate,
+            answered=confirmed / found["seconds"],
+            waiting=found["waiting"],
+            refused=others,
+            p50=statistics.median(requests),
+            p99=_p99([*requests, *found["lags"]]),
+            cpu={name: 1000 * (after[name] - before[name]) / max(1, confirmed) for name in after},
+            machine_busy=(machine_after[0] - machine[0]) / (machine_after[1] - machine[1]),
+            failures=found["failures"],
+        )
+
+    def costs(self) -> dict[str, dict[str, float]]:
+        """Milliseconds of processor time by step and part, one holder after the other."""
+        phones = [
+            Phone(person, (HOST, self.installation.ports["https"]), self.installation.simulator_url)
+            for person in self.crowd.take(SINGLE)
+        ]
+        costs = {}
+        for step in STEPS:
+            time.sleep(0.6)  # what an earlier step has left to do is not this one's
+            before = self.processor_seconds()
+            for phone in phones:
+                _take(phone, step)
+            after = self.processor_seconds()
+            costs[step] = {n: 1000 * (after[n] - before[n]) / len(phones) for n in after}
+        return costs
+
+
+def _take(phone: Phone, step: str) -> None:
+    """One step of one holder's way, as `Phone.vote` takes them all."""
+    meeting = phone.person.meeting
+    if step == "link":
+        phone.open_link()
+    elif step == "begin":
+        phone.ask("begin", "POST", phone.person.path, csrfmiddlewaretoken=phone.cookies["csrf"])
+    elif step == "code page":
+        phone.expect("code page", "GET", f"/m/{meeting}/code")
+    elif step == "code":
+        phone.give_code(f"/m/{meeting}/code")
+    elif step == "ballot":
+        phone.open_ballot()
+    elif step == "review":
+        phone.review()
+    elif step == "cast":
+        phone.press_cast()
+    else:
+        phone.expect("confirmation", "GET", f"/m/{meeting}/confirmation")
+
+
+def ramp(stress: Stress, *, seconds: float, limit: float) -> tuple[list[Level], Level]:
+    """Levels up to the first that does not hold, and the last that did."""
+    levels: list[Level] = []
+    rate = FIRST
+    for _level in range(MOST_LEVELS):
+        levels.append(stress.level(rate, seconds))
+        _say(_line(levels[-1]))
+        if not levels[-1].holds(limit):
+            break
+        rate *= FASTER
+    holding = [level for level in levels if level.holds(limit)]
+    return levels, holding[-1] if holding else levels[0]
+
+
+def rows(costs: dict[str, dict[str, float]], knee: Level) -> list[dict[str, object]]:
+    """As `make bench` writes its rows: what bench/capacity.py computes from."""
+    look = {part: sum(costs[s][part] for s in LOOK) for part in costs["link"]}
+    vote = {part: sum(costs[s][part] for s in STEPS if s not in LOOK) for part in look}
+    named = [
+        (f"{what} {part}", figures[part])
+        for what, figures in (("look", look), ("vote", vote))
+        for part in ("web", "database", "proxy")
+    ]
+    of_ours = sum(knee.cpu[part] for part in knee.cpu if part not in ("generator", "carrier"))
+    return [
+        *(
+            {"name": name, "ours": round(ms, 2), "floor": 0.0, "unit": "CPU ms", "note": "stress"}
+            for name, ms in named
+        ),
+        {
+            "name": "journeys a core",
+            "ours": round(1000 / of_ours, 2),
+            "floor": 0.0,
+            "unit": "journeys/s",
+            "note": "1 s of processor time of ours / that of a journey at the knee",
+        },
+    ]
+
+
+def report(
+    costs: dict[str, dict[str, float]],
+    levels: list[Level],
+    knee: Level,
+    peaks: list[tuple[int, Level]],
+    *,
+    limit: float,
+) -> str:
+    """The dated report in Markdown."""
+    now = datetime.now(UTC)  # noqa: TID251 - a report is dated when it is written
+    cores = os.cpu_count() or 1
+    measured = {row["name"]: row["ours"] for row in rows(costs, knee)}
+    parts = ("web", "database", "proxy", "redis", "sequencer", "carrier", "generator")
+    lines = [
+        f"# Load report of {now:%Y-%m-%d %H:%M} UTC",
+        "",
+        (
+            f"{cores} cores, shared with the generator and whatever else ran: load"
+            f" {os.getloadavg()[0]:.0f}. A journey is {len(STEPS) + 1} requests over TLS."
+        ),
+        "",
+        (
+            f"**Knee: {knee.offered:.1f} journeys a second** (p99 {knee.p99 * 1000:.0f} ms, limit"
+            f" {limit * 1000:.0f} ms). A core of ours does {measured['journeys a core']} journeys"
+            " a second."
+        ),
+        "",
+        "## Until it bends",
+        "",
+        _TABLE,
+        *(_line(level) for level in levels),
+        "",
+        "## Peak, twice, three times",
+        "",
+        _TABLE.replace("| offered", "| planned | offered").replace("| ---:", "| --- | ---:", 1),
+        *(f"| {times}x {_line(level)}" for times, level in peaks),
+        "",
+        "## What a step costs, CPU ms",
+        "",
+        "| step | " + " | ".join(parts) + " |",
+        "| --- |" + " ---: |" * len(parts),
+        *(
+            f"| {step} | " + " | ".join(f"{costs[step][part]:.2f}" for part in parts) + " |"
+            for step in STEPS
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+_TABLE = (
+    "| offered/s | confirmed/s | waiting | refused | p50 ms | p99 ms | CPU ms web | database"
+    " | generator | machine busy |\n"
+    "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+)
+
+
+def _line(level: Level) -> str:
+    return (
+        f"| {level.offered:.1f} | {level.answered:.1f} | {level.waiting} | {level.refused}"
+        f" | {level.p50 * 1000:.0f} | {level.p99 * 1000:.0f} | {level.cpu['web']:.1f}"
+        f" | {level.cpu['database']:.1f} | {level.cpu['generator']:.1f}"
+        f" | {level.machine_busy:.0%} |"
+    )
+
+
+def _p99(seconds: list[float]) -> float:
+    return statistics.quantiles(seconds, n=100)[98] if len(seconds) > 1 else 0.0
+
+
+def _say(words: str) -> None:
+    print(words, flush=True)
+
+
+@contextmanager
+def _generator() -> Iterator[Any]:
+    """The arrivals' process, ended with the block."""
+    command = [sys.executable, "-m", "bench.arrivals"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process
+        finally:
+            process.terminate()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.stress", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=8, help="length of a level (8)")
+    parser.add_argument("--limit", type=float, default=1.0, help="most seconds of the p99 (1)")
+    parser.add_argument("--peak", type=float, default=0, help="planned journeys/s (half the knee)")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    DATA.mkdir(parents=True, exist_ok=True, mode=0o700)
+    installation = Installation(DATA)
+    with installation.servers():
+        make_tables()
+        from drills.people import Crowd, make_meeting, voters_of
+
+        meeting = make_meeting(holders=HOLDERS, directory=DATA, lasts=timedelta(hours=2))
+        installation.start_processes()
+        with _generator() as generator:
+            stress = Stress(installation, Crowd(voters_of(meeting)), generator)
+            stress.level(FIRST, 3)  # warm
+            costs = stress.costs()
+            _say(_TABLE)
+            levels, knee = ramp(stress, seconds=options.seconds, limit=options.limit)
+            peak = options.peak or knee.offered / 2
+            peaks = []
+            for times in (1, 2, 3):
+                peaks.append((times, stress.level(times * peak, options.seconds)))
+                _say(f"| {times}x {_line(peaks[-1][1])}")
+    text = report(costs, levels, knee, peaks, limit=options.limit)
+    now = datetime.now(UTC)  # noqa: TID251 - as above
+    file = DATA / f"{now:%Y-%m-%dT%H%M%SZ}.md"
+    file.write_text(text, encoding="utf-8")
+    everything = {
+        "costs": costs,
+        "levels": [asdict(level) for level in levels],
+        "knee": asdict(knee),
+        "peaks": [[times, asdict(level)] for times, level in peaks],
+    }
+    file.with_suffix(".json").write_text(json.dumps(everything, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(rows(costs, knee), indent=1) + "\n")
+    print(f"\n{text}\n{file}")
+
+
+if __name__ == "__main__":
+    main()

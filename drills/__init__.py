@@ -18,10 +18,15 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Restart:
-    """A part that was ended, and the seconds from its end until it worked again."""
+    """A part that was ended, and the seconds from its end until it worked again.
+
+    The processor's seconds tell what of them is the part's own on a machine that others use too;
+    0 where the part restarted itself.
+    """
 
     part: str
     seconds: float
+    processor_seconds: float = 0.0
 
 
 @dataclass

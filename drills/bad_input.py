@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ballots.models import Ballot
 from drills import Outcome
-from drills.parts import group_of
 from drills.phones import _TRUSTING, CSRF, Phone
+from drills.processor_time import group_of
 from drills.scene import Scene
 
 ROUNDS_QUICK, ROUNDS_FULL = 2, 30

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from drills import Outcome, Restart, books
 from drills.history import Answer
-from drills.parts import Part, children
+from drills.parts import Part
+from drills.processor_time import children
 from drills.scene import Scene, wait_until
 
 VOTES_QUICK, VOTES_FULL = 15, 300  # that are confirmed before each kill
@@ -55,7 +57,7 @@ def _kill_backend(postgres: Part) -> Restart:
 def _kill_postmaster(postgres: Part) -> Restart:
     postgres.kill_leader()
     restart = postgres.restart()
-    return Restart("postgres (postmaster)", restart.seconds)
+    return replace(restart, part="postgres (postmaster)")
 
 
 def _backend(postgres: Part) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from drills import Outcome, Restart
-from drills.parts import Part, children
+from drills.parts import Part
+from drills.processor_time import children
 from drills.scene import Scene, wait_until
 
 VOTES_QUICK, VOTES_FULL = 12, 200

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drills import Restart
+from drills.processor_time import children, seconds_of
 
 WAIT_SECONDS = 40.0
 STOP_SECONDS = 20.0
@@ -90,7 +91,8 @@ class Part:
     def restart(self) -> Restart:
         """Start it after its end; the seconds count from there."""
         self.start()
-        return Restart(self.name, time.monotonic() - self.ended_at)
+        seconds = time.monotonic() - self.ended_at
+        return Restart(self.name, seconds, seconds_of({self.name: [self.pid]})[self.name])
 
     def stop(self) -> None:
         """End it politely, then by force; whatever is left of its group goes as well."""
@@ -131,21 +133,6 @@ class Part:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-
-
-def children(pid: int) -> list[int]:
-    """Direct children, the oldest first."""
-    try:
-        return [
-            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        ]
-    except OSError:
-        return []
-
-
-def group_of(pid: int) -> list[int]:
-    """A process and all that descend from it."""
-    return [pid, *(deeper for child in children(pid) for deeper in group_of(child))]
 
 
 def listens(port: int) -> Callable[[Part], bool]:

@@ -47,12 +47,13 @@ class Line:
     ) -> Line:
         slow = [
             f"SLOW: {restart.part} needed {restart.seconds:.1f} s to work again"
+            f" ({restart.processor_seconds:.1f} s of a processor)"
             for restart in outcome.restarts
             if restart.seconds > MOST_RESTART_SECONDS
         ]
         load, cores = os.getloadavg()[0], os.cpu_count() or 1
         is_busy = load > BUSY * cores
-        faults = outcome.faults + ([] if is_busy else slow)
+        faults = [*outcome.faults, *([] if is_busy else slow)]
         if slow and is_busy:
             outcome.notes += [f"{line}; load {load:.0f} on {cores} cores" for line in slow]
         return cls(

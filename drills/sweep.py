@@ -49,12 +49,12 @@ def run(scene: Scene) -> Outcome:
 def _files(scene: Scene) -> Iterator[Path]:
     """Whatever the processes wrote, but for the handsets' own memory, which must know.
 
-    A quick sweep leaves out the WAL: what it would find is in the tables and the dump as well.
+    A quick sweep leaves out the database's own files: what they hold is in the dump as well.
     """
     for folder in (scene.installation.data / "servers", scene.installation.sockets):
         for path in folder.rglob("*"):
-            is_wal = scene.is_quick and "pg_wal" in path.parts
-            if not is_wal and not path.name.startswith(HANDSETS) and path.is_file():
+            is_dumped = scene.is_quick and scene.installation.pgdata in path.parents
+            if not is_dumped and not path.name.startswith(HANDSETS) and path.is_file():
                 yield path
 
 

@@ -99,7 +99,12 @@ def test_without_redis_a_server_stays_ready_since_voting_goes_on(client, db):
         answer = client.get("/ready")
 
     assert answer.status_code == 200
-    assert answer.json() == {"database": "ok", "redis": "no answer", "log": "ok"}
+    assert answer.json() == {
+        "database": "ok",
+        "redis": "no answer",
+        "log": "ok",
+        "clock": "ok",
+    }
 
 
 @pytest.mark.parametrize("probe", ["/live", "/ready"])

@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from drills.parts import group_of
-
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -17,6 +15,21 @@ def seconds_of(leaders: Mapping[str, Iterable[int]]) -> dict[str, float]:
         name: sum(_of(pid) for leader in pids for pid in group_of(leader)) / TICKS
         for name, pids in leaders.items()
     }
+
+
+def children(pid: int) -> list[int]:
+    """Direct children, the oldest first."""
+    try:
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+    except OSError:
+        return []
+
+
+def group_of(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    return [pid, *(deeper for child in children(pid) for deeper in group_of(child))]
 
 
 def _of(pid: int) -> int:

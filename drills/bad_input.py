@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ballots.models import Ballot
 from drills import Outcome
-from drills.phones import _TRUSTING, CSRF, Phone
+from drills.phones import CSRF, TRUSTING, Phone
 from drills.processor_time import group_of
 from drills.scene import Scene
 
@@ -106,7 +106,7 @@ def _requests(phone: Phone) -> dict[str, bytes]:
 def _status(portal: tuple[str, int], request: bytes) -> int:
     """The status of the answer; 0 when the connection was closed without one."""
     with socket.create_connection(portal, timeout=15, source_address=("127.8.8.8", 0)) as plain:
-        client = _TRUSTING.wrap_socket(plain)
+        client = TRUSTING.wrap_socket(plain)
         with contextlib.suppress(OSError):  # refused before it was read; the answer may be there
             client.sendall(request)
         try:

@@ -14,8 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import django
+
+if TYPE_CHECKING:
+    from ballots.rules import Choices
+    from meetings.agenda import Agenda
 
 THREADS = 6
 
@@ -61,7 +66,7 @@ def main() -> None:
     Path(sys.argv[2]).write_text("".join(lines))
 
 
-def _cast(holder: int, choices: dict[str, object], agenda: object) -> tuple[str, str, str]:
+def _cast(holder: int, choices: Choices, agenda: Agenda) -> tuple[str, str, str]:
     """The answer, the confirmation code, and why there is none."""
     from django.db import Error, connection
 

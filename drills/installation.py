@@ -101,6 +101,8 @@ class Installation:
             "REDIS_URL": f"unix://{self.redis_socket}?db=0",
             "SECRET_KEY": secrets.token_urlsafe(64),
             "KEYSTORE_FILE": str(self.data / "servers" / "key-encryption-keys.json"),
+            "MEETING_KEYS_DIR": str(self.data / "servers" / "meeting-keys"),
+            "ARCHIVE_DIR": str(self.data / "servers" / "archive"),
             "PUBLIC_URL": f"https://{HOST}:{self.ports['https']}",
             "SIMULATOR_URL": self.simulator_url,
             "GATEWAYS": json.dumps(gateways),

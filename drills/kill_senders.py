@@ -7,6 +7,7 @@ import json
 import urllib.request
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -64,7 +65,7 @@ def run(scene: Scene) -> Outcome:
         claims.reap(now=timezone.now() + LEASE_OVER)
     _carrier(scene, delay=0)
     for campaign in (by_http, by_socket):
-        wait_until(lambda c=campaign: _is_done(c), what="the end of a campaign", seconds=90)
+        wait_until(partial(_is_done, campaign), what="the end of a campaign", seconds=90)
     unknown = 0
     for campaign in (by_http, by_socket):
         # A batch that was taken back while its worker lived would be sent twice: none was.

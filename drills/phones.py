@@ -25,8 +25,8 @@ CONFIRMATION_CODE = re.compile(
 )
 MARK = re.compile(r'name="mark" value="([^"]+)"')
 ONE_TIME_CODE = re.compile(r"验证码(\d{6})")
-_TRUSTING = ssl.create_default_context()
-_TRUSTING.check_hostname, _TRUSTING.verify_mode = False, ssl.CERT_NONE
+TRUSTING = ssl.create_default_context()
+TRUSTING.check_hostname, TRUSTING.verify_mode = False, ssl.CERT_NONE
 
 
 class NoAnswer(Exception):
@@ -69,7 +69,6 @@ class Phone:
     portal: tuple[str, int]
     simulator: str
     drill: str = ""
-    is_tls: bool = True
     cookies: dict[str, str] = field(default_factory=lambda: {"csrf": CSRF})
     failures: list[str] = field(default_factory=list)  # every answer that was none, by step
     seconds: dict[str, float] = field(default_factory=dict)  # of each step's last request
@@ -180,7 +179,7 @@ class Phone:
         }
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-            headers["Origin"] = f"http{'s' * self.is_tls}://{self.portal[0]}:{self.portal[1]}"
+            headers["Origin"] = f"https://{self.portal[0]}:{self.portal[1]}"
         began = time.perf_counter()
         target = urlsplit(path)._replace(scheme="", netloc="").geturl()
         try:
@@ -236,12 +235,8 @@ class Phone:
             # An address of its own for each, as phones have; the proxy server limits by address.
             number = self.person.holder & 0xFFFF
             source = (f"127.1.{number >> 8}.{max(1, number & 255)}", 0)
-            host, port = self.portal
-            options = {"timeout": TIMEOUT_SECONDS, "source_address": source}
-            self._client = (
-                http.client.HTTPSConnection(host, port, context=_TRUSTING, **options)
-                if self.is_tls
-                else http.client.HTTPConnection(host, port, **options)
+            self._client = http.client.HTTPSConnection(
+                *self.portal, timeout=TIMEOUT_SECONDS, source_address=source, context=TRUSTING
             )
         return self._client
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from drills import Outcome
 from drills.load import Load
-from drills.phones import _TRUSTING
+from drills.phones import TRUSTING
 from drills.scene import Scene
 
 SLOW_QUICK, SLOW_FULL = 40, 130  # of each of the three kinds
@@ -56,13 +56,12 @@ def _dripping(portal: tuple[str, int], number: int) -> Iterator[list[socket.sock
     head = b"POST /v/x HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     body = head + b"Content-Type: text/plain\r\nContent-Length: 100000\r\n\r\n"
     page = b"GET /static/css/base.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 20
-    clients = []
+    clients: list[socket.socket] = []
     for number_of in range(3 * number):
         plain = socket.create_connection(portal, timeout=10, source_address=("127.9.9.9", 0))
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
-        client = _TRUSTING.wrap_socket(plain)
-        client.sendall((head, body, page)[number_of % 3])
-        clients.append(client)
+        clients.append(TRUSTING.wrap_socket(plain))
+        clients[-1].sendall((head, body, page)[number_of % 3])
     over = threading.Event()
 
     def drip() -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import statistics
 import subprocess
@@ -20,11 +19,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bench.stress_report import STEPS, TABLE, Level, line_of, report, rows
 from drills.installation import HOST, Installation, make_tables
 from drills.parts import ROOT
 from drills.phones import Phone
@@ -36,26 +36,6 @@ HOLDERS = 25_000
 FIRST, FASTER = 2.0, 1.5  # journeys a second, and the step of the ramp
 MOST_LEVELS = 9
 SINGLE = 60  # journeys walked one after the other for the costs of the steps
-STEPS = ("link", "begin", "code page", "code", "ballot", "review", "cast", "confirmation")
-LOOK = ("link",)  # what somebody does who only looks
-
-
-@dataclass(frozen=True)
-class Level:
-    """What happened at one rate; seconds are of single requests."""
-
-    offered: float  # journeys a second
-    answered: float  # of them, confirmed a second
-    waiting: int
-    refused: int
-    p50: float
-    p99: float
-    cpu: dict[str, float]  # milliseconds a journey, by part
-    machine_busy: float  # part of all cores that worked, whoever for
-    failures: dict[str, int]
-
-    def holds(self, limit: float) -> bool:
-        return not self.refused and not self.waiting and self.p99 <= limit
 
 
 class Stress:
@@ -156,7 +136,7 @@ def ramp(stress: Stress, *, seconds: float, limit: float) -> tuple[list[Level], 
     for _level in range(MOST_LEVELS):
         for _try in range(2):
             levels.append(stress.level(rate, seconds))
-            _say(_line(levels[-1]))
+            _say(line_of(levels[-1]))
             if levels[-1].holds(limit):
                 break
         else:
@@ -164,97 +144,6 @@ def ramp(stress: Stress, *, seconds: float, limit: float) -> tuple[list[Level], 
         rate *= FASTER
     holding = [level for level in levels if level.holds(limit)]
     return levels, holding[-1] if holding else levels[0]
-
-
-def rows(costs: dict[str, dict[str, float]], knee: Level) -> list[dict[str, object]]:
-    """As `make bench` writes its rows: what bench/capacity.py computes from."""
-    look = {part: sum(costs[s][part] for s in LOOK) for part in costs["link"]}
-    vote = {part: sum(costs[s][part] for s in STEPS if s not in LOOK) for part in look}
-    named = [
-        (f"{what} {part}", figures[part])
-        for what, figures in (("look", look), ("vote", vote))
-        for part in ("web", "database", "proxy")
-    ]
-    of_ours = sum(knee.cpu[part] for part in knee.cpu if part not in ("generator", "carrier"))
-    return [
-        *(
-            {"name": name, "ours": round(ms, 2), "floor": 0.0, "unit": "CPU ms", "note": "stress"}
-            for name, ms in named
-        ),
-        {
-            "name": "journeys a core",
-            "ours": round(1000 / of_ours, 2),
-            "floor": 0.0,
-            "unit": "journeys/s",
-            "note": "1 s of processor time of ours / that of a journey at the knee",
-        },
-    ]
-
-
-def report(
-    costs: dict[str, dict[str, float]],
-    levels: list[Level],
-    knee: Level,
-    peaks: list[tuple[int, Level]],
-    *,
-    limit: float,
-) -> str:
-    """The dated report in Markdown."""
-    now = datetime.now(UTC)  # noqa: TID251 - a report is dated when it is written
-    cores = os.cpu_count() or 1
-    measured = {row["name"]: row["ours"] for row in rows(costs, knee)}
-    parts = ("web", "database", "proxy", "redis", "sequencer", "carrier", "generator")
-    lines = [
-        f"# Load report of {now:%Y-%m-%d %H:%M} UTC",
-        "",
-        (
-            f"{cores} cores, shared with the generator and whatever else ran: load"
-            f" {os.getloadavg()[0]:.0f}. A journey is {len(STEPS) + 1} requests over TLS."
-        ),
-        "",
-        (
-            f"**Knee: {knee.offered:.1f} journeys a second** (p99 {knee.p99 * 1000:.0f} ms, limit"
-            f" {limit * 1000:.0f} ms). A core of ours does {measured['journeys a core']} journeys"
-            " a second."
-        ),
-        "",
-        "## Until it bends",
-        "",
-        _TABLE,
-        *(_line(level) for level in levels),
-        "",
-        "## Peak, twice, three times",
-        "",
-        _TABLE.replace("| offered", "| planned | offered").replace("| ---:", "| --- | ---:", 1),
-        *(f"| {times}x {_line(level)}" for times, level in peaks),
-        "",
-        "## What a step costs, CPU ms",
-        "",
-        "| step | " + " | ".join(parts) + " |",
-        "| --- |" + " ---: |" * len(parts),
-        *(
-            f"| {step} | " + " | ".join(f"{costs[step][part]:.2f}" for part in parts) + " |"
-            for step in STEPS
-        ),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-_TABLE = (
-    "| offered/s | confirmed/s | waiting | refused | p50 ms | p99 ms | CPU ms web | database"
-    " | generator | machine busy |\n"
-    "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-)
-
-
-def _line(level: Level) -> str:
-    return (
-        f"| {level.offered:.1f} | {level.answered:.1f} | {level.waiting} | {level.refused}"
-        f" | {level.p50 * 1000:.0f} | {level.p99 * 1000:.0f} | {level.cpu['web']:.1f}"
-        f" | {level.cpu['database']:.1f} | {level.cpu['generator']:.1f}"
-        f" | {level.machine_busy:.0%} |"
-    )
 
 
 def _p99(seconds: list[float]) -> float:
@@ -299,13 +188,13 @@ def main() -> None:
             stress = Stress(installation, Crowd(voters_of(meeting)), generator)
             stress.level(FIRST, 3)  # warm
             costs = stress.costs()
-            _say(_TABLE)
+            _say(TABLE)
             levels, knee = ramp(stress, seconds=options.seconds, limit=options.limit)
             peak = options.peak or knee.offered / 2
             peaks = []
             for times in (1, 2, 3):
                 peaks.append((times, stress.level(times * peak, options.seconds)))
-                _say(f"| {times}x {_line(peaks[-1][1])}")
+                _say(f"| {times}x {line_of(peaks[-1][1])}")
     text = report(costs, levels, knee, peaks, limit=options.limit)
     now = datetime.now(UTC)  # noqa: TID251 - as above
     file = DATA / f"{now:%Y-%m-%dT%H%M%SZ}.md"

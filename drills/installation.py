@@ -207,16 +207,6 @@ class Installation:
             os.kill(self.parts["nginx"].pid, signal.SIGHUP)
             time.sleep(0.3)
 
-    def database_is_up(self, _part: Part | None = None) -> bool:
-        import psycopg
-
-        try:
-            with psycopg.connect(self.database_url, connect_timeout=2) as conn:
-                conn.execute("SELECT 1")
-        except psycopg.Error:
-            return False
-        return True
-
     def redis_is_up(self, _part: Part | None = None) -> bool:
         import redis
 
@@ -294,8 +284,7 @@ class Installation:
         settings = {**POSTGRES, "unix_socket_directories": str(self.sockets)}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         command = (*embedded._postgres_program("postgres"), "-D", str(self.pgdata), *options)
-        part = self._part("postgres", command, self.database_is_up)
-        part.is_up = lambda _part: _is_served(self.sockets)
+        part = self._part("postgres", command, lambda _part: _is_served(self.sockets))
         part.stop_signal = signal.SIGINT  # its "fast" shutdown
         return part
 

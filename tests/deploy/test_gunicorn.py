@@ -43,6 +43,14 @@ def test_no_address_that_opens_something_is_logged(configured, path, logged):
     assert "a-Secret_1" not in str(atoms)
 
 
+def test_no_socket_lies_about_by_which_a_server_could_be_steered(configured):
+    config = Config()
+
+    config.set("control_socket_disable", configured["control_socket_disable"])
+
+    assert config.control_socket_disable is True
+
+
 def test_workers_and_threads_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("WEB_CONCURRENCY", "3")
     monkeypatch.setenv("WEB_THREADS", "7")

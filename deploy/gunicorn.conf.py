@@ -25,7 +25,7 @@ keepalive = 75  # longer than the proxy server's
 # Workers take turns to start afresh, so that no leak grows for a whole day.
 max_requests, max_requests_jitter = 50_000, 5_000
 limit_request_line, limit_request_fields, limit_request_field_size = 4_094, 60, 8_190
-# Signals are enough: a socket by which to steer it would lie in the home directory, the same for all.
+# Signals are enough: a socket to steer it by would lie in the home directory, one for all servers.
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 

@@ -9,6 +9,7 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
+import psycopg
 from django.core.management.base import BaseCommand
 from django.db import Error, connection
 
@@ -49,19 +50,26 @@ class Command(BaseCommand):
         starter.join()
 
     def _repeat(self, act: Any, pause: float) -> None:
-        """Act until stopped; without pause as long as there is something to do."""
-        while not self.over.is_set():
-            try:
-                is_busy = act()
-            except Error:
-                log.exception("the database failed; the sequencer tries again")
-                self.is_new = True
-                connection.close()
-                self.over.wait(RETRY_SECONDS)
-            else:
-                if not is_busy:
-                    self.over.wait(pause)
-        connection.close()
+        """Act until stopped; without pause as long as there is something to do.
+
+        What nobody foresaw ends the process, so that it is started again: one that lives and does
+        nothing would not be.
+        """
+        try:
+            while not self.over.is_set():
+                try:
+                    is_busy = act()
+                except (Error, psycopg.Error):  # of a COPY Django passes on the driver's own
+                    log.exception("the database failed; the sequencer tries again")
+                    self.is_new = True
+                    connection.close()
+                    self.over.wait(RETRY_SECONDS)
+                else:
+                    if not is_busy:
+                        self.over.wait(pause)
+        finally:
+            self.over.set()
+            connection.close()
 
     def _sequence(self) -> bool:
         if self.is_new:

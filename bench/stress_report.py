@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 STEPS = ("link", "begin", "code page", "code", "ballot", "review", "cast", "confirmation")
+KEPT_UP = 0.85  # of those who came were served as fast as they came
 LOOK = ("link",)  # what somebody does who only looks
 
 
@@ -25,7 +26,9 @@ class Level:
     failures: dict[str, int]
 
     def holds(self, limit: float) -> bool:
-        return not self.refused and not self.waiting and self.p99 <= limit
+        """Whether everybody was served, in time, and none more came than went."""
+        is_kept_up = self.answered >= KEPT_UP * self.offered
+        return is_kept_up and not self.refused and not self.waiting and self.p99 <= limit
 
 
 def rows(costs: dict[str, dict[str, float]], knee: Level) -> list[dict[str, object]]:

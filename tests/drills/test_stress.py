@@ -33,7 +33,9 @@ class Bending:
         return level(rate, **(self.beyond if rate > self.bends_at else {}))
 
 
-@pytest.mark.parametrize("beyond", [{"p99": 1.01}, {"refused": 1}, {"waiting": 1}])
+@pytest.mark.parametrize(
+    "beyond", [{"p99": 1.01}, {"refused": 1}, {"waiting": 1}, {"answered": 3.8}]
+)
 def test_the_knee_is_the_last_rate_at_which_everybody_is_served_in_time(beyond):
     stress = Bending(5, beyond=beyond)
 

@@ -5,11 +5,9 @@ INSERT of a ballot, /bare-receipts that of a carrier's receipts, and nothing els
 from __future__ import annotations
 
 import json
-import os
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core.wsgi import get_wsgi_application
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
@@ -17,10 +15,10 @@ from django.views.decorators.csrf import csrf_exempt
 
 from bench import BARE_BALLOT
 from voting_portal.common.http import see_other
+from voting_portal.wsgi import application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voting_portal.settings")
+__all__ = ["application"]
 settings.ROOT_URLCONF = __name__
-application = get_wsgi_application()
 
 
 @login_not_required

@@ -4,17 +4,16 @@ Failures are counted, visits are not: thousands of holders may share one carrier
 live in Redis and nothing but counters does. When Redis is down a limit that guards the vote itself
 goes on by this process's own count; one that costs money or guards staff refuses.
 
-What is counted is watched as well, all addresses together: when a minute's sum reaches `alarm_at`,
-one line at ERROR says `alarm NAME` (docs/security.md). It refuses nobody.
+What is counted is watched as well, all addresses together (sums.py): when a minute's sum reaches
+`alarm_at`, one line at ERROR says `alarm NAME` (docs/security.md). It refuses nobody.
 """
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
@@ -22,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from django_ratelimit.core import get_usage
 from redis.exceptions import RedisError
 
+from identity import sums
 from voting_portal.common.counters import LIMITS_HIT
 from voting_portal.common.http import client_address
 
@@ -36,18 +36,12 @@ class Limit:
     # Where it is counted: links are judged without a network call, so by each process for itself.
     is_shared: bool
     is_open_without_redis: bool
-    alarm_at: int = 0  # in a minute from all addresses, counted where the limit is; 0: never
+    alarm_at: int = 0  # in a minute from all addresses; 0: never
 
-    @functools.cached_property
-    def watched(self) -> Limit:
-        """The minute's sum of all addresses, as a limit; it never refuses."""
-        return replace(
-            self,
-            name=f"{self.name}-all",
-            count=self.alarm_at,
-            seconds=60,
-            is_open_without_redis=True,
-        )
+    @property
+    def batch(self) -> int:
+        """How many are gathered before they are added to the sum of all processes."""
+        return 1 if self.is_shared else max(1, self.alarm_at // 2)
 
 
 INVALID_LINKS = Limit(
@@ -110,7 +104,7 @@ def count(limit: Limit, request: HttpRequest, *, subject: str = "") -> None:
     What is counted by subject as well as by address is watched once, by address.
     """
     if limit.alarm_at and not subject:
-        _watch(limit, request)
+        _watch(limit)
     _judge(limit, request, subject, increment=True)
 
 
@@ -122,11 +116,11 @@ def _judge(limit: Limit, request: HttpRequest, subject: str, *, increment: bool)
         raise TooMany(wait)
 
 
-def _watch(limit: Limit, request: HttpRequest) -> None:
-    """Count for all addresses. Counting is atomic, so one of all processes says the alarm."""
-    used, _wait = _usage(limit.watched, request, "all", increment=True)
-    if used == limit.alarm_at:
-        log.error("alarm %s: %s within a minute", limit.name, used)
+def _watch(limit: Limit) -> None:
+    """Count for all addresses. Adding is atomic, so one of all processes says the alarm."""
+    before, after = sums.add(limit.name, batch=limit.batch)
+    if before < limit.alarm_at <= after:
+        log.error("alarm %s: %s within a minute", limit.name, after)
 
 
 def _usage(limit: Limit, request: HttpRequest, key: str, *, increment: bool) -> tuple[int, int]:
@@ -177,3 +171,4 @@ _in_process = _InProcess()
 def forget() -> None:
     """Begin this process's own counts anew."""
     _in_process.windows.clear()
+    sums.forget()

@@ -15,6 +15,7 @@ A guess is right once in 2^88, however many links are live.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -31,6 +32,8 @@ _BLOCK = 62**5
 _MAC_BYTES = 11
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
+
+MeetingOf = Callable[[int], live.LiveMeeting | None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def sign_link(key: bytes, holder_id: int, generation: int, *, key_id: int = 1) -
     )
 
 
-def read_link(text: str) -> Link | None:
+def read_link(text: str, *, meeting_of: MeetingOf = live.live_meeting) -> Link | None:
     """Who a link names, or None for every link that this portal did not sign.
 
     Takes the first 25 characters: phones glue what follows an address onto it. Judged in the order
@@ -80,7 +83,7 @@ def read_link(text: str) -> Link | None:
     key_id, meeting_id = head >> ids.MEETING_BITS, head & ids.MAX_MEETING
     if not (key_id > 0 and 0 < index <= ids.MAX_INDEX):
         return None
-    meeting = live.live_meeting(meeting_id)
+    meeting = meeting_of(meeting_id)
     key = meeting.link_keys.get(key_id) if meeting else None
     mac = (high * _BLOCK + middle) * _BLOCK + low
     if key is None or mac >> 8 * _MAC_BYTES:

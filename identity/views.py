@@ -189,19 +189,26 @@ def start_again(request: HttpRequest, **_reason: str) -> HttpResponse:
 
 
 def bad_link(request: HttpRequest) -> HttpResponse:
-    """One answer for every link that is not in force, whatever is wrong with it; 429 for an
-    address that tries one after the other."""
-    INVALID_LINKS.inc()
-    try:
-        limits.count(limits.INVALID_LINKS, request)
-        status = 404
-    except limits.TooMany:
-        status = 429
+    """One answer for every link that is not in force, whatever is wrong with it.
+
+    voting_portal/gate.py gives it again without asking Django.
+    """
+    status = status_of_bad_link(request)
     page = _bad_link_page(status, get_language(), bool(page_context(request)["is_large"]))
     response = HttpResponse(page, status=status)
     private(response)
     response["Referrer-Policy"] = "no-referrer"
     return response
+
+
+def status_of_bad_link(request: HttpRequest) -> int:
+    """Count it; 404, or 429 for an address that tries one after the other."""
+    INVALID_LINKS.inc()
+    try:
+        limits.count(limits.INVALID_LINKS, request)
+    except limits.TooMany:
+        return 429
+    return 404
 
 
 @functools.cache  # two answers, two languages, two sizes of type: rendered once each

@@ -57,7 +57,7 @@ def client_address(request: HttpRequest) -> str:
     PROXY_HOPS from the end, cannot be made up by the client.
     """
     hops = settings.PROXY_HOPS
-    forwarded = request.headers.get("X-Forwarded-For", "").split(",")
+    forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",")
     if hops and len(forwarded) >= hops and (address := forwarded[-hops].strip()):
         return address
     return str(request.META.get("REMOTE_ADDR", ""))

@@ -46,7 +46,7 @@ def landing(request: HttpRequest, code: str = "") -> HttpResponseBase:
         return identity_views.bad_link(request)
     entitlement = read_entitlement(link.holder_id, link.generation)
     if entitlement is None:
-        canaries.watch(link, code)
+        canaries.watch(request, link, code)
         return identity_views.bad_link(request)
     now = timezone.now()
     agenda = live.agenda(link.meeting_id)

@@ -31,6 +31,7 @@ from meetings.keys import KeyDestroyed
 from meetings.models import Holder
 from meetings.register.records import open_person
 from voting_portal.common.http import see_other
+from voting_portal.common.security_notes import Note, holder_actor, note
 
 LIFE = timedelta(minutes=10)
 _SALT = "identity.attempts"
@@ -92,6 +93,11 @@ def back(request: HttpRequest, name: str) -> HttpResponseBase:
         return _refused(request, attempt, refusal)
     except CannotProve as refusal:
         logger.warning("provider %s: %s", name, refusal.reason)
+        actor = holder_actor(attempt.holder_id) if attempt.holder_id else ""
+        reason, meeting = type(refusal).__name__, attempt.meeting_id
+        note(
+            Note.HOLDER_NOT_VERIFIED, request, actor=actor, meeting=meeting, way=name, reason=reason
+        )
         try:
             limits.count(limits.PROVIDER_FAILURES, request)
         except limits.TooMany as too_many:
@@ -102,6 +108,15 @@ def back(request: HttpRequest, name: str) -> HttpResponseBase:
         voter = voters.begin(link, now=now)
     response = see_other("ballots:ballot", link.meeting_id)
     level = max(voter.level, evidence.level)
+    actor = holder_actor(voter.holder_id)
+    note(
+        Note.HOLDER_VERIFIED,
+        request,
+        actor=actor,
+        meeting=link.meeting_id,
+        way=name,
+        proved=level,
+    )
     voters.keep(response, voters.verified(voter, level=level, now=now))
     _forget(response, name)
     return private(response)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import logging
 
+from django.http import HttpRequest
+
 from identity.links import Link, personal_url
 from voting_portal.common import ids
+from voting_portal.common.security_notes import Note, note
 
 # The last indexes of a meeting. A register of 268 million holders would be refused long before.
 CANARIES = 1_000
@@ -28,7 +31,9 @@ def canary_url(meeting_id: int, number: int) -> str:
     return personal_url(ids.holder_id(meeting_id, ids.MAX_INDEX + 1 - number), 0)
 
 
-def watch(link: Link, code: str) -> None:
+def watch(request: HttpRequest, link: Link, code: str) -> None:
     """Say so when a link without a holder is a canary: key id and meeting (`code[:5]`), no more."""
-    if ids.index_of(link.holder_id) > ids.MAX_INDEX - CANARIES:
+    number = ids.MAX_INDEX + 1 - ids.index_of(link.holder_id)
+    if number <= CANARIES:
         log.critical("canary link opened: /v/%s of meeting %s", code[:5], link.meeting_id)
+        note(Note.CANARY_OPENED, request, meeting=link.meeting_id, canary=number)

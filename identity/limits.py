@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 from identity import sums
 from voting_portal.common.counters import LIMITS_HIT
 from voting_portal.common.http import client_address
+from voting_portal.common.security_notes import Note, note
 
 log = logging.getLogger(__name__)
 
@@ -98,22 +99,27 @@ def check(limit: Limit, request: HttpRequest, *, subject: str = "") -> None:
     _judge(limit, request, subject, increment=False)
 
 
-def count(limit: Limit, request: HttpRequest, *, subject: str = "") -> None:
-    """Count one; raise TooMany when it is one too many.
+def count(limit: Limit, request: HttpRequest, *, subject: str = "") -> int:
+    """Count one and return how many there are; raise TooMany when it is one too many.
 
-    What is counted by subject as well as by address is watched once, by address.
+    What is counted by subject as well as by address is watched once, by address. When the limit is
+    used up by this one, a line of the security record says so; what comes then writes none.
     """
     if limit.alarm_at and not subject:
         _watch(limit)
-    _judge(limit, request, subject, increment=True)
+    return _judge(limit, request, subject, increment=True)
 
 
-def _judge(limit: Limit, request: HttpRequest, subject: str, *, increment: bool) -> None:
+def _judge(limit: Limit, request: HttpRequest, subject: str, *, increment: bool) -> int:
     key = subject or client_address(request)
     used, wait = _usage(limit, request, key, increment=increment)
+    if increment and used == limit.count:
+        counted_by = "subject" if subject else "address"
+        note(Note.LIMIT_REACHED, request, limit=limit.name, counted_by=counted_by)
     if used > limit.count or (not increment and used >= limit.count):
         LIMITS_HIT.labels(limit.name).inc()
         raise TooMany(wait)
+    return used
 
 
 def _watch(limit: Limit) -> None:

@@ -19,7 +19,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from identity import limits
 from identity.models import User
-from identity.staff import CannotSignIn
+from identity.staff import CannotSignIn, note_locked
 from meetings import journal
 
 PORTAL = "SSE Voting"  # what the authenticator calls the account
@@ -74,7 +74,9 @@ def check_digits(request: HttpRequest, user: User, digits: str, *, now: datetime
             raise NotByPassword
         device = device_to_set_up(user)
     if not _accepts(device.pk, "".join(digits.split())):
-        limits.count(limits.STAFF_FAILURES, request, subject=subject)
+        used = limits.count(limits.STAFF_FAILURES, request, subject=subject)
+        if used == limits.STAFF_FAILURES.count:
+            note_locked(request, user, way="digits", now=now)
         raise WrongDigits
     if is_new:
         journal.record(None, "second_factor.set_up", by=user.actor, at=now)

@@ -22,8 +22,10 @@ from identity import limits
 from identity.models import StaffPass, User
 from meetings import journal
 from meetings.models import Issuer
+from voting_portal.common.http import client_address
 from voting_portal.common.refusals import Refusal
 from voting_portal.common.roles import Role
+from voting_portal.common.security_notes import Note, network_of, note
 
 
 class CannotSignIn(Refusal):
@@ -80,7 +82,7 @@ def use_pass(secret: str, *, now: datetime) -> User:
     return user
 
 
-def check_password(request: HttpRequest, *, username: str, password: str) -> User:
+def check_password(request: HttpRequest, *, username: str, password: str, now: datetime) -> User:
     """The user with this name and password; WrongPassword or limits.TooMany.
 
     Failures are counted by address and by name, so that neither one machine nor many can go on
@@ -93,8 +95,18 @@ def check_password(request: HttpRequest, *, username: str, password: str) -> Use
     if isinstance(user, User):
         return user
     limits.count(limits.STAFF_FAILURES, request)
-    limits.count(limits.STAFF_FAILURES, request, subject=subject)
+    used = limits.count(limits.STAFF_FAILURES, request, subject=subject)
+    known = User.objects.filter(username__iexact=username).first()
+    if known and used == limits.STAFF_FAILURES.count:
+        note_locked(request, known, way="password", now=now)
     raise WrongPassword
+
+
+def note_locked(request: HttpRequest, user: User, *, way: str, now: datetime) -> None:
+    """Put on record that a user's limit of failures is used up; somebody may be guessing."""
+    note(Note.LOCKED, request, actor=user.actor, way=way)
+    address = network_of(client_address(request))
+    journal.record(None, "staff.locked", by=user.actor, at=now, way=way, address=address)
 
 
 @transaction.atomic

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -16,6 +15,7 @@ from identity.staff_sessions import before_second_factor
 from identity.voters import private
 from voting_portal.common.http import is_own_path, see_other
 from voting_portal.common.roles import Role
+from voting_portal.common.security_notes import Note, note
 
 
 @login_not_required
@@ -32,10 +32,14 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
     if request.method == "POST":
         try:
             user = staff.check_password(
-                request, username=username, password=request.POST.get("password", "")
+                request,
+                username=username,
+                password=request.POST.get("password", ""),
+                now=timezone.now(),
             )
         except (staff.CannotSignIn, limits.TooMany) as refused:
             refusal = refused
+            _note_refusal(request, "password", refused)
         else:
             staff_sessions.begin(request, user, by_pass=False, now=timezone.now())
             return see_other(to or "identity:staff-home")
@@ -55,6 +59,7 @@ def sign_in_by_pass(request: HttpRequest, secret: str) -> HttpResponseBase:
             return see_other("identity:staff-home")
         user = staff.read_pass(secret, now=now)
     except staff.CannotSignIn as refusal:
+        _note_refusal(request, "link", refusal)
         context: dict[str, object] = {"refusal": refusal}
         response: HttpResponse = render(
             request, "identity/staff_pass.html", context, status=refusal.status
@@ -80,8 +85,10 @@ def give_second_factor(request: HttpRequest) -> HttpResponseBase:
             )
         except (staff.CannotSignIn, limits.TooMany) as refused:
             refusal = refused
+            _note_refusal(request, "digits", refused, actor=user.actor)
         else:
             staff_sessions.make_only(request, user)
+            staff_sessions.note_sign_in(request, user, now=timezone.now())
             return see_other("identity:staff-home")
     context: dict[str, object] = {"refusal": refusal}
     if second_factor.device_of(user) is None and request.session.get(second_factor.BEGAN_BY_LINK):
@@ -104,5 +111,9 @@ def home(request: HttpRequest) -> HttpResponseBase:
 @before_second_factor
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponseBase:
-    logout(request)
+    staff_sessions.leave(request, now=timezone.now())
     return see_other("identity:staff-login")
+
+
+def _note_refusal(request: HttpRequest, way: str, refusal: Exception, *, actor: str = "") -> None:
+    note(Note.NOT_SIGNED_IN, request, actor=actor, way=way, reason=type(refusal).__name__)

@@ -40,6 +40,7 @@ from meetings.models import Holder
 from voting_portal.common import ids
 from voting_portal.common.counters import INVALID_LINKS
 from voting_portal.common.http import page_context, see_other
+from voting_portal.common.security_notes import Note, holder_actor, note
 
 
 class NotSixDigits(CannotVerify):
@@ -80,6 +81,7 @@ def begin_session(
         try:
             _send_code(request, voter, holder, agenda)
         except (CannotVerify, limits.TooMany) as refusal:
+            _note_refusal(request, "code", refusal, holder_id=voter.holder_id)
             response = _code_page(request, voter, holder, agenda, refusal=refusal)
     keep(response, voter)
     return private(response)
@@ -103,7 +105,9 @@ def code(request: VoterRequest, meeting: int) -> HttpResponseBase:
             return see_other("identity:code", meeting)
         _answer(request, voter)
     except (CannotVerify, limits.TooMany) as refusal:
+        _note_refusal(request, "code", refusal, holder_id=voter.holder_id)
         return _code_page(request, voter, holder, agenda, refusal=refusal)
+    _note_verified(request, voter.holder_id, way="code", level=1)
     response = see_other("ballots:ballot", meeting)
     keep(response, verified(voter, level=1, now=timezone.now()))
     return response
@@ -129,9 +133,11 @@ def institution(request: HttpRequest, secret: str) -> HttpResponseBase:
             response: HttpResponseBase = see_other("ballots:ballot", link.meeting_id)
             # An operator has seen who it is: as good as a provider's word.
             keep(response, verified(begin(link, now=now), level=2, now=now))
+            _note_verified(request, link.holder_id, way="institution", level=2)
             return private(response)
         entry = institutions.read_entry(secret, now=now)
     except institutions.EntryOver:
+        note(Note.HOLDER_NOT_VERIFIED, request, way="institution", reason="EntryOver")
         return private(render(request, "identity/bad_link.html", status=404))
     context = {"entry": entry, "agenda": live.agenda(ids.meeting_of(entry.holder_id))}
     response = render(request, "identity/institution.html", context)
@@ -141,8 +147,10 @@ def institution(request: HttpRequest, secret: str) -> HttpResponseBase:
 
 @login_not_required
 @require_POST
-def leave(_request: HttpRequest, meeting: int) -> HttpResponseBase:
+def leave(request: HttpRequest, meeting: int) -> HttpResponseBase:
     """Sign out."""
+    if voter := read_voter(request, meeting, now=timezone.now()):
+        note(Note.HOLDER_LEFT, request, actor=holder_actor(voter.holder_id), meeting=meeting)
     response = see_other("identity:start")
     end(response, meeting)
     return response
@@ -157,6 +165,7 @@ def enter(request: HttpRequest) -> HttpResponseBase:
         try:
             return private(see_other(_address_of_code(request)))
         except (CannotVerify, limits.TooMany) as refused:
+            _note_refusal(request, "vote-code", refused)
             refusal = refused
     context = {"refusal": refusal, "security_code": request.POST.get("security_code", "")[:6]}
     status = refusal.status if refusal else 200
@@ -185,6 +194,8 @@ def start(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 def start_again(request: HttpRequest, **_reason: str) -> HttpResponse:
     """The form came without its cookie: ask the person to open the link once more."""
+    match = request.resolver_match
+    note(Note.FORM_REFUSED, request, view=match.view_name if match else "")
     return render(request, "identity/start.html", {"is_refusal": True}, status=403)
 
 
@@ -222,6 +233,23 @@ def _send_code(request: HttpRequest, voter: Voter, holder: Holder, agenda: Agend
     limits.check(limits.CODE_FAILURES, request)
     limits.count(limits.CODES_SENT, request)
     challenges.begin_challenge(holder, agenda=agenda, browser=voter.browser, now=timezone.now())
+    actor = holder_actor(holder.pk)
+    note(Note.CODE_ASKED, request, actor=actor, meeting=ids.meeting_of(holder.pk))
+
+
+def _note_verified(request: HttpRequest, holder_id: int, *, way: str, level: int) -> None:
+    """Put on the security record that a holder proved who they are."""
+    actor, meeting = holder_actor(holder_id), ids.meeting_of(holder_id)
+    note(Note.HOLDER_VERIFIED, request, actor=actor, meeting=meeting, way=way, proved=level)
+
+
+def _note_refusal(
+    request: HttpRequest, way: str, refusal: Exception, *, holder_id: int = 0
+) -> None:
+    actor = holder_actor(holder_id) if holder_id else ""
+    meeting = ids.meeting_of(holder_id) if holder_id else None
+    reason = type(refusal).__name__
+    note(Note.HOLDER_NOT_VERIFIED, request, actor=actor, meeting=meeting, way=way, reason=reason)
 
 
 def _answer(request: HttpRequest, voter: Voter) -> None:

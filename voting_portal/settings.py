@@ -328,7 +328,11 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "voting_portal.common.logs.JsonFormatter"}},
     "filters": {"news": {"()": "django.utils.log.CallbackFilter", "callback": is_news}},
-    "loggers": {"django.request": {"filters": ["news"]}},
+    "loggers": {
+        "django.request": {"filters": ["news"]},
+        # Written whatever LOG_LEVEL says (voting_portal/common/security_notes.py).
+        "security": {"level": "INFO"},
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": env.optional("LOG_LEVEL", "WARNING")},
 }

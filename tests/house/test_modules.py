@@ -31,12 +31,13 @@ MOST_LINES = 300
 
 # Who speaks HTTP. Everything else is about the domain and is called by these.
 EDGES = re.compile(
-    r"^(?:voting_portal/(?:health|urls|admin|hosts|metrics|gate)\.py|voting_portal/common/http\.py"
+    r"^(?:voting_portal/(?:health|urls|admin|hosts|metrics|gate)\.py"
+    r"|voting_portal/common/(?:http|security_notes)\.py"
     r"|voting_portal/gateways/simulator/.*"
     r"|(?:\w+)/(?:.*/)?(?:views|staff_views|urls|admin|forms|console|landing|public|preferences)\.py"
     r"|(?:\w+)/admin/.*"
     # who is asking is read from the request
-    r"|identity/(?:voters|staff|limits|attempts|second_factor|staff_sessions)\.py"
+    r"|identity/(?:voters|staff|limits|attempts|second_factor|staff_sessions|canaries)\.py"
     r"|ballots/draft\.py)$"  # a ballot under way lives in the browser
 )
 # No module says only that it helps; it is named after an act or a thing.

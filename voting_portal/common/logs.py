@@ -31,7 +31,10 @@ def without_personal_data(text: str) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """`{"at", "level", "logger", "request", "message"}`, and `error` with its place if any."""
+    """`{"at", "level", "logger", "request", "message"}`, and `error` with its place if any.
+
+    Lines of the security record say more (security_notes.py).
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -41,6 +44,8 @@ class JsonFormatter(logging.Formatter):
             "request": request_id.get(),
             "message": without_personal_data(record.getMessage()),
         }
+        for name, fact in getattr(record, "security", {}).items():
+            line[name] = without_personal_data(fact) if isinstance(fact, str) else fact
         if record.exc_info:
             line["error"] = without_personal_data(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)

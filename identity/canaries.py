@@ -10,10 +10,13 @@ from __future__ import annotations
 import logging
 
 from django.http import HttpRequest
+from django.utils import timezone
 
 from identity.links import Link, personal_url
 from voting_portal.common import ids
 from voting_portal.common.security_notes import Note, note
+from voting_portal.incidents.raising import raise_incident
+from voting_portal.incidents.rules import CANARY_OPENED
 
 # The last indexes of a meeting. A register of 268 million holders would be refused long before.
 CANARIES = 1_000
@@ -37,3 +40,6 @@ def watch(request: HttpRequest, link: Link, code: str) -> None:
     if number <= CANARIES:
         log.critical("canary link opened: /v/%s of meeting %s", code[:5], link.meeting_id)
         note(Note.CANARY_OPENED, request, meeting=link.meeting_id, canary=number)
+        subject, now = f"meeting:{link.meeting_id}", timezone.now()
+        seen = {"meeting": link.meeting_id, "canary": number}
+        raise_incident(CANARY_OPENED, subject, seen=seen, at=now, now=now)

@@ -128,6 +128,15 @@ FACTS = (
         "SELECT '', count(*) FROM notifications_receipt WHERE applied_at IS NULL",
     ),
     Fact(
+        "portal_incidents_open",
+        "Incidents that nobody has taken on yet, by severity.",
+        """
+        SELECT lower(severity), count(*) FROM incidents_incident WHERE state = 'OPEN' GROUP BY 1
+        """,
+        "severity",
+        ("page", "ticket"),
+    ),
+    Fact(
         "portal_database_connections",
         "Connections to PostgreSQL, and how many it takes.",
         """

@@ -40,20 +40,20 @@ class Gate:
         self.application = application
         self.answers: dict[Key, dict[int, Answer]] = {}
 
-    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if not is_bad_link(environ):
-            return self.application(environ, start_response)
+    def __call__(self, asked: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not is_bad_link(asked):
+            return self.application(asked, start_response)
         request = HttpRequest()
-        request.META = environ
-        if "HTTP_COOKIE" in environ:
-            request.COOKIES = parse_cookie(environ["HTTP_COOKIE"])
+        request.META = asked
+        if "HTTP_COOKIE" in asked:
+            request.COOKIES = parse_cookie(asked["HTTP_COOKIE"])
         key = _key(request)
         answers = self.answers.get(key)
         if answers is None:
-            return self._ask_django(environ, start_response, key)
+            return self._ask_django(asked, start_response, key)
         status = status_of_bad_link(request)
         if status not in answers:  # the first 429; Django counts it again, which changes nothing
-            return self._ask_django(environ, start_response, key)
+            return self._ask_django(asked, start_response, key)
         REQUESTS.labels(VIEW, status).inc()
         line, headers, body = answers[status]
         new_id = secrets.token_hex(6)
@@ -62,7 +62,7 @@ class Gate:
         return [body]
 
     def _ask_django(
-        self, environ: Environ, start_response: Callable[..., Any], key: Key
+        self, asked: Environ, start_response: Callable[..., Any], key: Key
     ) -> Iterable[bytes]:
         """Pass the request on, and keep the answer if it is the one for bad links."""
         begun: list[tuple[str, Headers]] = []
@@ -71,7 +71,7 @@ class Gate:
             begun.append((line, headers))
             return start_response(line, headers, *more)
 
-        answer = self.application(environ, start)
+        answer = self.application(asked, start)
         body = b"".join(answer)
         if hasattr(answer, "close"):
             answer.close()
@@ -84,10 +84,10 @@ class Gate:
         return [body]
 
 
-def is_bad_link(environ: Environ) -> bool:
+def is_bad_link(asked: Environ) -> bool:
     """Whether this asks for a link that nobody was sent, as far as no question is needed."""
-    path = environ["PATH_INFO"]
-    if not path.startswith(PATH) or environ["REQUEST_METHOD"] not in METHODS:
+    path = asked["PATH_INFO"]
+    if not path.startswith(PATH) or asked["REQUEST_METHOD"] not in METHODS:
         return False
     code = path[len(PATH) :]
     if not code or "\n" in code:  # addresses of another view, or of none

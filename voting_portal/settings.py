@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "csp",
     "voting_portal.apps.PortalConfig",
     "meetings.apps.MeetingsConfig",
+    "voting_portal.incidents.apps.IncidentsConfig",
     "identity.apps.IdentityConfig",
     "ballots.apps.BallotsConfig",
     "notifications.apps.NotificationsConfig",
@@ -189,6 +190,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "voting_portal.tasks.note_the_time",
         "schedule": timedelta(seconds=15),
         "options": {"expires": 15},
+    },
+    "look for what went wrong": {
+        "task": "voting_portal.tasks.look_for_incidents",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
     },
     "apply delivery receipts": {
         "task": "notifications.tasks.apply_receipts",

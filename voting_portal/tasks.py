@@ -7,6 +7,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from meetings.register import receiving
+from voting_portal import detection
 from voting_portal.facts import TIMER_KEY
 
 
@@ -15,6 +16,12 @@ def load_registers() -> None:
     """Check and load the registers that were received, until none waits."""
     while receiving.load_next(now=timezone.now()):
         pass
+
+
+@shared_task
+def look_for_incidents() -> None:
+    """Look at facts, sums and journal, and raise what is found."""
+    detection.look(now=timezone.now())
 
 
 @shared_task

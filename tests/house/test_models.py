@@ -11,7 +11,7 @@ from django.db import connection, models
 
 OURS = [
     model
-    for label in ("ballots", "identity", "meetings", "notifications", "retention")
+    for label in ("ballots", "identity", "incidents", "meetings", "notifications", "retention")
     for model in apps.get_app_config(label).get_models()
 ]
 WITH_CHOICES = [
@@ -55,7 +55,7 @@ def test_saving_is_only_saving_and_order_is_asked_for(model):
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
 def test_foreign_keys_point_down_the_layers_only(model):
-    layers = ["meetings", "identity", "ballots", "notifications", "retention"]
+    layers = ["meetings", "incidents", "identity", "ballots", "notifications", "retention"]
     own = layers.index(model._meta.app_label)
 
     targets = [

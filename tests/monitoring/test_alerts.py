@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 
 from voting_portal import tasks
+from voting_portal.incidents.rules import RULES
 
 ROOT = Path(settings.BASE_DIR)
 MONITORING = ROOT / "deploy" / "monitoring"
@@ -63,7 +64,8 @@ def test_every_alarm_says_what_to_do_in_the_emergency_plan():
 
     explained = re.findall(r"^#### (Portal\w+)$", plan, re.MULTILINE)
 
-    assert explained == alarms()
+    seen_by_the_portal_alone = [name for name in RULES if name not in alarms()]
+    assert explained == alarms() + seen_by_the_portal_alone
 
 
 def test_every_alarm_is_tried_out():

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from meetings.admin.steps import STEPS
 from tests.factories import make_meeting, make_operator
-from tests.house.test_visitors import admin_paths
+from tests.house.test_visitors import TABLE, admin_paths
 from voting_portal.common.roles import Role
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +46,52 @@ def test_who_keeps_accounts_sees_no_meeting(role):
     shown = {path for path, status in answers.items() if status not in {302, 403, 404, 405}}
     assert len(answers) > 40
     assert not shown
+
+
+OF_ACCOUNTS = ("/admin/identity/", "/admin/incidents/")
+
+
+@pytest.mark.parametrize("role", [Role.SYSTEM, Role.SECURITY])
+def test_who_keeps_accounts_changes_nothing_of_a_meeting(role):
+    make_meeting(state="CLOSED", polls_sealed_at=timezone.now())
+    browser = browser_of(role)
+    before = counts()
+
+    for path in admin_paths():
+        if not path.startswith(OF_ACCOUNTS):
+            browser.post(path, {"reason": "x", "account": "A123456789"})
+
+    assert counts() == before
+
+
+@pytest.mark.parametrize("role", STAFF)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_role_of_the_exchange_has_a_secretarys_pages(role, method):
+    meeting = make_meeting(state="CLOSED", polls_sealed_at=timezone.now())
+    browser = browser_of(role)
+    pages = [row.path for name, row in TABLE.items() if name.startswith("console:")]
+
+    answers = {
+        path: browser.generic(method, path.format(meeting=meeting.pk)).status_code for path in pages
+    }
+
+    assert len(answers) >= 5
+    assert set(answers.values()) <= {404, 405}
+
+
+@pytest.mark.parametrize("role", STAFF)
+def test_no_role_is_shown_a_broken_page(role):
+    make_meeting(state="CLOSED", polls_sealed_at=timezone.now())
+    browser = browser_of(role)
+
+    answers = {
+        (method, path): browser.generic(method, path).status_code
+        for path in admin_paths()
+        for method in ("GET", "POST")
+    }
+
+    assert len(answers) > 200
+    assert set(answers.values()) <= {200, 302, 303, 403, 404, 405, 422}
 
 
 def test_an_auditor_sees_and_changes_nothing():

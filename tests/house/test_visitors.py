@@ -6,9 +6,11 @@ the page that says how to begin; 404 is for what is not yours.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import pytest
+from django.apps import apps
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLResolver, get_resolver
@@ -117,13 +119,23 @@ def admin_paths() -> list[str]:
 
 
 def filled(path: str) -> str:
-    parts = path.replace("^", "").replace("$", "").split("/")
-    values = {"slug": "tally"}
-    return "/" + "/".join(
-        values.get(part[1:-1].partition(":")[0], "1") if part.startswith("<") else part
-        for part in parts
-        if not part.startswith("(?P")
-    )
+    parts = [
+        part for part in path.replace("^", "").replace("$", "").split("/") if "(?P" not in part
+    ]
+    for place, part in enumerate(parts):
+        if part.startswith("<slug"):
+            parts[place] = "tally"
+        elif part.startswith("<"):
+            parts[place] = newest(parts[1], parts[place - 1])
+    return "/" + "/".join(parts)
+
+
+def newest(app: str, model: str) -> str:
+    """The newest row of a model that the address names, so that a page is asked about something."""
+    with contextlib.suppress(LookupError, ValueError):
+        found = apps.get_model(app, model)._default_manager.order_by("-pk").first()
+        return str(found.pk) if found else "1"
+    return "1"
 
 
 @pytest.fixture

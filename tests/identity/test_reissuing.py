@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from io import StringIO
 from urllib.parse import urlsplit
 
@@ -132,6 +133,30 @@ def test_the_command_renews_and_ends(holder):
     assert "key 2" in out.getvalue()
     assert "Destroyed 1" in out.getvalue()
     assert MeetingKey.objects.get(purpose="LINKS").key_id == 2
+
+
+def test_the_command_ends_one_holders_links_and_no_account_stands_on_its_line(holder, monkeypatch):
+    old, said = personal_url(holder.pk, 0), StringIO()
+    monkeypatch.setattr(sys, "stdin", StringIO("A000000001\n"))
+
+    call_command("reissue_link", holder.meeting_id, by="operator:1", stdout=said)
+
+    assert not opens(old)
+    assert opens(personal_url(holder.pk, 1))
+    assert said.getvalue() == "The links of 张*三 are ended.\n"
+
+
+@pytest.mark.parametrize(("account", "beyond"), [("A999999999", 0), ("A000000001", 1)])
+def test_the_command_refuses_an_account_or_a_meeting_that_is_not_there(
+    holder, monkeypatch, account, beyond
+):
+    monkeypatch.setattr(sys, "stdin", StringIO(f"{account}\n"))
+
+    with pytest.raises(CommandError):
+        call_command("reissue_link", holder.meeting_id + beyond, by="operator:1")
+
+    holder.refresh_from_db()
+    assert holder.link_generation == 0
 
 
 def test_the_page_gives_each_role_its_own(holder):

@@ -1,4 +1,7 @@
-"""Signing, verifying and refusing personal links, beside one HMAC-SHA-256 each."""
+"""Signing, verifying and refusing personal links, beside one HMAC-SHA-256 each; by CPU time.
+
+And the whole answer to a bad link, from the server's request to its bytes, beside judging it alone.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 from bench import Row, Scale
 from bench.meetings import make_meeting
@@ -42,11 +47,35 @@ def measure(scale: Scale) -> Iterator[Row]:
         ours = _rate(act, seconds)
         note = f"one core, {1e6 / ours:.1f} us each; floor: one HMAC-SHA-256"
         yield Row(name, ours, floor, "links/s", is_rate=True, note=note)
+    yield _turn_away(forged, floor=ours, seconds=seconds)
+
+
+def _turn_away(forged: list[str], *, floor: float, seconds: float) -> Row:
+    """The answer that voting_portal/gate.py gives; the note says what Django takes for the same."""
+    from voting_portal import wsgi
+
+    asked = {"REQUEST_METHOD": "GET", "HTTP_HOST": "127.0.0.1", "REMOTE_ADDR": "127.0.0.1"}
+    setup_testing_defaults(asked)
+    requests = [{**asked, "PATH_INFO": f"/v/{code}"} for code in forged]
+
+    def answer(application: Callable[..., Any], number: int) -> None:
+        for request in requests[:number]:
+            given = application(dict(request), lambda *_line: None)
+            b"".join(given)
+            if hasattr(given, "close"):
+                given.close()
+
+    answer(wsgi.application, BATCH)
+    ours = _rate(lambda: answer(wsgi.application, BATCH), seconds)
+    by_django = _rate(lambda: answer(wsgi.django, BATCH // 10), seconds) / 10
+    note = f"{1e6 / ours:.0f} us each, by Django {1e6 / by_django:.0f} us; floor: judging it alone"
+    return Row("link turn away", ours, floor, "links/s", is_rate=True, note=note)
 
 
 def _rate(act: Callable[[], object], seconds: float) -> float:
-    done, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
+    """Links a second of processor time, which other work on the machine does not take away."""
+    done, started = 0, time.process_time()
+    while time.process_time() - started < seconds:
         act()
         done += BATCH
-    return done / (time.perf_counter() - started)
+    return done / (time.process_time() - started)

@@ -27,6 +27,8 @@ from voting_portal.common.refusals import Refusal
 from voting_portal.common.roles import Role
 from voting_portal.common.security_notes import Note, network_of, note
 
+LOCKED = "staff.locked"  # in the journal
+
 
 class CannotSignIn(Refusal):
     """Nobody is signed in; `message` says why."""
@@ -106,7 +108,9 @@ def note_locked(request: HttpRequest, user: User, *, way: str, now: datetime) ->
     """Put on record that a user's limit of failures is used up; somebody may be guessing."""
     note(Note.LOCKED, request, actor=user.actor, way=way)
     address = network_of(client_address(request))
-    journal.record(None, "staff.locked", by=user.actor, at=now, way=way, address=address)
+    journal.record(
+        None, LOCKED, by="system:limits", at=now, user=user.actor, way=way, address=address
+    )
 
 
 @transaction.atomic

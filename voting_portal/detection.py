@@ -17,6 +17,7 @@ from django.core.cache import cache
 
 from identity import limits, sums
 from identity.limits import Limit
+from identity.staff import LOCKED
 from identity.staff_sessions import SIGNED_IN
 from meetings import journal
 from meetings.models import JournalEntry
@@ -154,8 +155,14 @@ def _at_their_alarm(*watched: Limit) -> Look:
 
 
 def _staff_guessed(now: datetime, _facts: Any) -> list[Sight]:
-    locked = _newest(JournalEntry.objects.filter(verb="staff.locked"), now - LOOKS_BACK)
-    sights = [Sight(e.actor, {"what": f"{e.actor} {e.details['way']}"}, e.at) for e in locked]
+    sights = [
+        Sight(
+            entry.details["user"],
+            {"what": f"{entry.details['way']} {entry.details['address']}"},
+            entry.at,
+        )
+        for entry in _newest(JournalEntry.objects.filter(verb=LOCKED), now - LOOKS_BACK)
+    ]
     limit = limits.STAFF_FAILURES
     return sights + (_above(limit.name, limit.alarm_at, now) or [])
 

@@ -76,12 +76,22 @@ class Gate:
         if hasattr(answer, "close"):
             answer.close()
         line, headers = begun[-1]
-        names = {name for name, _value in headers}
-        status = int(line.split()[0])
-        is_the_one = status in {404, 429} and "Set-Cookie" not in names and REQUEST_ID in names
-        if is_the_one and (key in self.answers or len(self.answers) < MOST_KEPT):
-            self.answers.setdefault(key, {})[status] = line, headers, body
+        if _may_be_kept(line, dict(headers), body) and (
+            key in self.answers or len(self.answers) < MOST_KEPT
+        ):
+            self.answers.setdefault(key, {})[int(line.split()[0])] = line, headers, body
         return [body]
+
+
+def _may_be_kept(line: str, headers: dict[str, str], body: bytes) -> bool:
+    """Whether it is the answer for every bad link, and nothing in it belongs to one request."""
+    own_id = headers.get(REQUEST_ID, "")
+    return (
+        line.split(maxsplit=1)[0] in {"404", "429"}
+        and "Set-Cookie" not in headers
+        and own_id != ""
+        and own_id.encode() not in body
+    )
 
 
 def is_bad_link(asked: Environ) -> bool:

@@ -7,6 +7,7 @@ from django.apps import apps
 from django.test import Client
 from django.utils import timezone
 
+from meetings import journal
 from meetings.admin.steps import STEPS
 from tests.factories import make_meeting, make_operator
 from tests.house.test_visitors import TABLE, admin_paths
@@ -92,6 +93,22 @@ def test_no_role_is_shown_a_broken_page(role):
 
     assert len(answers) > 200
     assert set(answers.values()) <= {200, 302, 303, 403, 404, 405, 422}
+
+
+@pytest.mark.parametrize("role", STAFF)
+def test_no_action_of_a_list_deletes_anything(role):
+    meeting = make_meeting()
+    journal.record(meeting, "meeting.made", by="operator:1", at=timezone.now())
+    browser = browser_of(role)
+    before = counts()
+
+    for model in apps.get_models():
+        label = f"{model._meta.app_label}/{model._meta.model_name}"
+        row = model._default_manager.order_by("-pk").first()
+        form = {"action": "delete_selected", "_selected_action": row.pk if row else 1}
+        browser.post(f"/admin/{label}/", form | {"post": "yes"})
+
+    assert counts() == before
 
 
 def test_an_auditor_sees_and_changes_nothing():

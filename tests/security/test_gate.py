@@ -225,6 +225,15 @@ def test_an_answer_that_sets_a_cookie_is_kept_for_nobody(path):
     assert server.gate.answers == {}
 
 
+def test_a_page_that_names_its_request_is_kept_for_nobody(server, path, settings):
+    settings.STAFF_URL, settings.ALLOWED_HOSTS = "http://staff.example", ["staff.example"]
+
+    answers = [server.ask(forged(path), HTTP_HOST="staff.example") for _each in range(3)]
+
+    assert server.gate.answers == {}
+    assert all(ids.pop().encode() in body for _status, _headers, body, ids in answers)
+
+
 def test_made_up_hosts_fill_no_memory(server, path):
     for number in range(gate.MOST_KEPT + 5):
         server.ask(forged(path), HTTP_HOST=f"localhost:{number + 1}")

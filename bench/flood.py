@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import os
@@ -14,7 +15,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +67,8 @@ def measure(scale: Scale) -> Iterator[Row]:
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
     source = {"timeout": 20, "source_address": (VOTER, 0)}
-    with gunicorn() as port, _nginx(port) as tls_port:
+    with gunicorn() as port, _nginx(port) as (tls_port, place):
+        portal = f"--bind\0127.0.0.1:{port}\0"
 
         def through_nginx() -> http.client.HTTPConnection:
             return http.client.HTTPSConnection("127.0.0.1", tls_port, context=trusting, **source)
@@ -75,40 +76,63 @@ def measure(scale: Scale) -> Iterator[Row]:
         def alone() -> http.client.HTTPConnection:
             return http.client.HTTPConnection("127.0.0.1", port, **source)
 
-        where = f"https://127.0.0.1:{tls_port}"
-        yield _row("flood", measure_flood(through_nginx, where, BEHIND_NGINX, paths, scale.seconds))
-        where = f"http://127.0.0.1:{port}"
-        yield _row("flood bare", measure_flood(alone, where, BARE, paths, scale.seconds))
+        way = _Way(through_nginx, f"https://127.0.0.1:{tls_port}", BEHIND_NGINX, (portal, place))
+        yield _row("flood", _measure(way, paths, scale.seconds))
+        way = _Way(alone, f"http://127.0.0.1:{port}", BARE, (portal,))
+        yield _row("flood bare", _measure(way, paths, scale.seconds))
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a voter and the guesser get in, and what the servers' command lines have in them."""
+
+    connect: Connect
+    url: str
+    guesser: Guesser
+    servers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Flooded:
-    """Milliseconds of a voter's page in each round without and with the flood, and its rates."""
+    """Milliseconds of a voter's page in each round without and with the flood, the flood's rates,
+    and the processor time that it took of the servers, as a share of one core."""
 
     quiet: list[list[float]]
     flooded: list[list[float]]
     rates: list[float]
+    shares: list[float]
 
 
-def measure_flood(
-    connect: Connect,
-    url: str,
-    guesser: Guesser,
-    paths: list[str],
-    seconds: float,
-    *,
-    rounds: int = ROUNDS,
-) -> Flooded:
+def _measure(way: _Way, paths: list[str], seconds: float) -> Flooded:
     """Quiet and flooded rounds by turns, so that both meet the same machine."""
-    found = Flooded([], [], [])
-    _ask(connect, paths, 1)
-    for _round in range(rounds):
-        found.quiet.append(_ask(connect, paths, seconds))
-        with _flood(url, guesser, paths, seconds + 3.5) as rate:
+    found = Flooded([], [], [], [])
+    _ask(way.connect, paths, 1)
+    for _round in range(ROUNDS):
+        began = _processor_seconds(way.servers)
+        found.quiet.append(_ask(way.connect, paths, seconds))
+        used = _processor_seconds(way.servers) - began
+        with _flood(way.url, way.guesser, paths, seconds + 3.5) as rate:
             time.sleep(3)  # until its connections stand and are in their turns
-            found.flooded.append(_ask(connect, paths, seconds))
+            began = _processor_seconds(way.servers)
+            found.flooded.append(_ask(way.connect, paths, seconds))
+            more = _processor_seconds(way.servers) - began - used
         found.rates.append(rate[0])
+        found.shares.append(more / seconds)
     return found
+
+
+def _processor_seconds(marks: tuple[str, ...]) -> float:
+    """What the servers with one of these marks in their command lines, and their workers, used."""
+    used: dict[str, tuple[str, int]] = {}
+    servers = set()
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            fields = (directory / "stat").read_text().rpartition(")")[2].split()
+            used[directory.name] = fields[1], int(fields[11]) + int(fields[12])
+            if any(mark in (directory / "cmdline").read_text() for mark in marks):
+                servers.add(directory.name)
+    ticks = sum(t for pid, (parent, t) in used.items() if pid in servers or parent in servers)
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _row(name: str, found: Flooded) -> Row:
@@ -120,7 +144,8 @@ def _row(name: str, found: Flooded) -> Row:
         _median([t for times in each for t in times]) for each in (found.flooded, found.quiet)
     ]
     note = (
-        f"p99 with {statistics.mean(found.rates):,.0f} bad links/s, median {medians[0]:.1f} ms; "
+        f"p99 with {statistics.mean(found.rates):,.0f} bad links/s, which take "
+        f"{statistics.mean(found.shares):.0%} of a core, median {medians[0]:.1f} ms; "
         f"floor: p99 without, median {medians[1]:.1f} ms; {len(found.rates)} rounds of each"
     )
     return Row(name, ours, floor, "ms", is_rate=False, note=note)
@@ -149,7 +174,7 @@ def _ask(connect: Connect, paths: list[str], seconds: float) -> list[float]:
     return times
 
 
-@contextmanager
+@contextlib.contextmanager
 def _flood(url: str, guesser: Guesser, paths: list[str], seconds: float) -> Iterator[list[float]]:
     """Guess links; the rate that was reached stands in the list afterwards.
 
@@ -180,9 +205,9 @@ def _guess(path: str) -> str:
     return path[:8] + "".join(secrets.choice(ALPHABET[:30]) for _ in range(20))
 
 
-@contextmanager
-def _nginx(upstream: int) -> Iterator[int]:
-    """deploy/nginx.conf in front of gunicorn."""
+@contextlib.contextmanager
+def _nginx(upstream: int) -> Iterator[tuple[int, str]]:
+    """deploy/nginx.conf in front of gunicorn: its port, and the directory that it works in."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         write_certificate(directory)
@@ -194,7 +219,7 @@ def _nginx(upstream: int) -> Iterator[int]:
         server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
             time.sleep(1)
-            yield port
+            yield port, name
         finally:
             server.terminate()
             server.wait(10)

@@ -68,7 +68,7 @@ def measure(scale: Scale) -> Iterator[Row]:
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
     source = {"timeout": 20, "source_address": (VOTER, 0)}
     with gunicorn() as port, _nginx(port) as (tls_port, place):
-        portal = f"--bind\0127.0.0.1:{port}\0"
+        portal = f"--bind\x00127.0.0.1:{port}\x00"
 
         def through_nginx() -> http.client.HTTPConnection:
             return http.client.HTTPSConnection("127.0.0.1", tls_port, context=trusting, **source)

@@ -35,8 +35,8 @@ VOTER = "127.0.0.2"  # wrk comes from 127.0.0.1
 class Guesser:
     """How wrk, which has no rate of its own, guesses 2,000 links a second.
 
-    Each connection waits for its answer, then so many milliseconds. nginx lets 400 wait for their
-    turn and refuses the others at once, so behind it there must be many more than 400.
+    Each connection waits for its answer, then so many milliseconds, more or less. nginx lets 400
+    wait for their turn and refuses the others at once, so there must be many more than 400.
     """
 
     connections: int
@@ -48,7 +48,8 @@ LUA = """
 local paths = {}
 for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
 local at = 0
-function delay() return tonumber(os.getenv("PAUSE")) end
+local pause = tonumber(os.getenv("PAUSE"))
+function delay() return math.random(0, 2 * pause) end -- not all at once
 function request()
   at = at % #paths + 1
   return wrk.format("GET", paths[at])
@@ -214,7 +215,12 @@ def _nginx(upstream: int) -> Iterator[tuple[int, str]]:
         port = free_port()
         file = directory / "nginx.conf"
         text = configuration(directory, upstream=upstream, https=port, http=free_port())
-        file.write_text(text.replace("worker_connections 512;", "worker_connections 8192;"))
+        for tests, deployed in (
+            ("worker_connections 512;", "worker_connections 8192;"),
+            ("worker_processes 1;", "worker_processes auto;"),
+        ):
+            text = text.replace(tests, deployed)
+        file.write_text(text)
         command = [str(NGINX), "-e", "stderr", "-p", name, "-c", str(file), "-g", "daemon off;"]
         server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:

@@ -8,15 +8,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.html import escape
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from ballots.entitlement import Entitlement, read_entitlement
 from ballots.stage import Stage, stage_of
-from ballots.templatetags.figures import time_left
+from ballots.templatetags.figures import separated, time_left
 from identity import canaries
 from identity import views as identity_views
 from identity.links import read_link
@@ -24,12 +23,8 @@ from identity.voters import private
 from meetings import live
 from meetings.agenda import Agenda
 from meetings.models import Holder
+from voting_portal.common import fragments
 from voting_portal.common.http import page_context, see_other
-
-# Stand in the frame for what is put there request by request; no text holds a NUL.
-CARD, PATH, REQUEST_ID = "\0card\0", "\0path\0", "\0request\0"
-_Frames = dict[tuple[str, Stage, bool], tuple[str, str]]
-_frames: dict[int, tuple[int, _Frames]] = {}
 
 
 # No CSRF token, hence no cookie on a page that was only looked at: whoever posts here has the
@@ -84,38 +79,53 @@ def _page(
     can_vote: bool,
     now: datetime,
 ) -> HttpResponse:
-    holder, words = entitlement.holder, page_context(request)
-    context = {
-        "agenda": agenda,
-        "stage": str(stage),
-        "holder": holder,
-        "classes": [(c, holder.shares_of(c.number)) for c in entitlement.classes(agenda)],
-        "ballots": [(agenda.share_classes[n], ballot) for n, ballot in entitlement.cast.items()],
-        "can_vote": can_vote,
-        "hotline": words["hotline"],
+    words = page_context(request)
+    values = {
+        "card": _card(entitlement, agenda, stage, can_vote=can_vote, hotline=str(words["hotline"])),
+        "left": time_left(agenda.polls_close_at, now),
+        "home": request.path,
+        "request_id": str(words["request_id"]),
     }
-    return HttpResponse(
-        _frame(agenda, stage, words, left=time_left(agenda.polls_close_at, now))
-        .replace(CARD, render_to_string("ballots/holder_card.html", context))
-        .replace(PATH, escape(request.path))
-        .replace(REQUEST_ID, str(words["request_id"]))
+    return HttpResponse(fragments.filled(_frame(agenda, stage, words), values))
+
+
+def _frame(agenda: Agenda, stage: Stage, words: dict[str, object]) -> str:
+    """What is the same for every holder at this stage of the meeting."""
+    marks = {name: fragments.mark(name) for name in ("card", "left", "home", "request_id")}
+    context = words | marks | {"agenda": agenda, "stage": str(stage)}
+    return fragments.drawn(
+        "landing",
+        *(agenda.stamp, str(stage), get_language()),
+        *(words["is_large"], words["hotline"], words["host"]),
+        draw=lambda: render_to_string("ballots/landing.html", context),
     )
 
 
-def _frame(agenda: Agenda, stage: Stage, words: dict[str, object], *, left: str) -> str:
-    """What is the same for every holder, rendered once and kept in the process.
-
-    It is drawn anew when the meeting's revision or the minutes left have changed.
-    """
-    revision, frames = _frames.get(agenda.meeting_id, (0, {}))
-    if revision != agenda.revision:
-        frames = {}
-        _frames[agenda.meeting_id] = agenda.revision, frames
-    key = get_language() or "", stage, bool(words["is_large"])
-    drawn_for, frame = frames.get(key, ("", ""))
-    if drawn_for != left:
-        marks = {"card": mark_safe(CARD), "home": PATH, "request_id": REQUEST_ID}  # noqa: S308
-        context = words | marks | {"agenda": agenda, "stage": str(stage), "left": left}
-        frame = render_to_string("ballots/landing.html", context)
-        frames[key] = left, frame
-    return frame
+def _card(
+    entitlement: Entitlement, agenda: Agenda, stage: Stage, *, can_vote: bool, hotline: str
+) -> SafeString:
+    """The holder's own card. Before the vote all cards have the same words around the figures."""
+    holder, classes = entitlement.holder, entitlement.classes(agenda)
+    template = "ballots/holder_card.html"
+    context = {
+        "agenda": agenda,
+        "stage": str(stage),
+        "has_phone": bool(holder.phone_masked),
+        "can_vote": can_vote,
+        "hotline": hotline,
+    }
+    values = {"name": holder.name_masked, "phone": holder.phone_masked}
+    values |= {f"shares-{c.number}": separated(holder.shares_of(c.number)) for c in classes}
+    if entitlement.cast:
+        ballots = [(agenda.share_classes[n], ballot) for n, ballot in entitlement.cast.items()]
+        own = {"classes": [(c, values[f"shares-{c.number}"]) for c in classes]}
+        return render_to_string(template, context | values | own | {"ballots": ballots})
+    marks = {name: fragments.mark(name) for name in values}
+    own = {"classes": [(c, marks[f"shares-{c.number}"]) for c in classes]}
+    card = fragments.drawn(
+        "card",
+        *(agenda.stamp, str(stage), get_language(), hotline),
+        *(can_vote, context["has_phone"], [c.number for c in classes]),
+        draw=lambda: render_to_string(template, context | marks | own),
+    )
+    return fragments.filled(card, values)

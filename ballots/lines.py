@@ -76,9 +76,11 @@ class Line:
         return str(Opinion(self.opinion).label) if self.opinion else ""
 
     @property
-    def options(self) -> list[tuple[str, str, bool]]:
-        """Value, label and whether it is chosen."""
-        return [(str(o.value), str(o.label), o == self.opinion) for o in Opinion]
+    def options(self) -> list[tuple[str, str, str]]:
+        """Value, label and the attribute of the one that is chosen."""
+        return [
+            (str(o.value), str(o.label), " checked" if o == self.opinion else "") for o in Opinion
+        ]
 
     @property
     def limits_candidates(self) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from ballots.entitlement import Entitlement
@@ -118,9 +120,14 @@ class Paper:
         return (self.declared or 0) if self.is_nominee else self.shares
 
     @property
-    def fields(self) -> list[tuple[str, str]]:
+    def name_masked(self) -> str:
+        return self.entitlement.holder.name_masked
+
+    @property
+    def hidden_fields(self) -> SafeString:
         """What was filled in, as the hidden fields of the next page."""
-        return sorted(self.data.items())
+        field = '<input type="hidden" name="{}" value="{}">'
+        return format_html_join("", field, sorted(self.data.items()))
 
     @property
     def unused(self) -> list[Line]:

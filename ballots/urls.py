@@ -13,6 +13,7 @@ urlpatterns = [
     path("", public.help_page, name="home"),
     path("v/", landing.landing, name="no-link"),
     path("v/<path:code>", landing.landing, name="link"),
+    path("m/<int:meeting>", public.agenda_page, name="agenda"),
     path("m/<int:meeting>/ballot", views.ballot, name="ballot"),
     path("m/<int:meeting>/review", views.review, name="review"),
     path("m/<int:meeting>/cast", views.cast, name="cast"),

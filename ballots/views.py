@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from django.http import HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
@@ -20,6 +20,7 @@ from ballots.entitlement import Entitlement, read_entitlement
 from ballots.models import Opinion
 from ballots.paper import Paper, marked_class
 from ballots.rules import AlreadyCast, BadBallot, CannotCast, NotTaken, NoVotes, RecusedOnly
+from ballots.sheet import drawn_page
 from ballots.stage import Stage, stage_of
 from identity.preferences import with_preferences
 from identity.voters import VoterRequest, draft_cookie, end, is_over, voter_required
@@ -126,8 +127,7 @@ def review(request: VoterRequest, paper: Paper) -> HttpResponseBase:
         return _ballot_page(request, paper.refused(refusal))
     if request.method == "POST" and (response := _kept(paper, "ballots:review")):
         return response
-    context = {"agenda": paper.agenda, "paper": paper, "voter": request.voter}
-    return render(request, "ballots/review.html", context)
+    return HttpResponse(drawn_page("ballots/review.html", "ballots/answer.html", request, paper))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -204,9 +204,8 @@ def _kept(paper: Paper, page: str) -> HttpResponseBase | None:
 
 
 def _ballot_page(request: VoterRequest, paper: Paper) -> HttpResponseBase:
-    context = {"agenda": paper.agenda, "paper": paper, "voter": request.voter}
-    status = 422 if paper.faults else 200
-    return render(request, "ballots/ballot.html", context, status=status)
+    page = drawn_page("ballots/ballot.html", "ballots/cumulative_line.html", request, paper)
+    return HttpResponse(page, status=422 if paper.faults else 200)
 
 
 def _refused(request: VoterRequest, agenda: Agenda, refusal: CannotCast) -> HttpResponseBase:

@@ -130,6 +130,15 @@ class Agenda:
         )
 
     @cached_property
+    def stamp(self) -> str:
+        """Names what pages say of this agenda, in every process alike: what changes changes it."""
+        said = (
+            *(self.meeting_id, self.revision, self.fingerprint, self.issuer_short_name),
+            *(str(self.polls_open_at), str(self.polls_close_at), self.notice_url),
+        )
+        return hashlib.sha256(repr(said).encode()).hexdigest()
+
+    @cached_property
     def fingerprint(self) -> bytes:
         """SHA-256 of the agenda as agenda_text.py writes it: what a ballot was cast on."""
         return hashlib.sha256(agenda_text.written(self)).digest()

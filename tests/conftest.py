@@ -19,7 +19,7 @@ from django.db.models.signals import post_migrate  # noqa: TID251 - only a flush
 from meetings import keys, live, log_keys
 from meetings.register import profiles
 from voting_portal import embedded
-from voting_portal.common import partitions
+from voting_portal.common import fragments, partitions, quick_redis
 
 
 def pytest_configure() -> None:
@@ -58,6 +58,8 @@ def _fresh_process() -> Iterator[None]:
     keys.forget()
     log_keys.forget()
     cache.clear()
+    fragments.forget()
+    quick_redis.forget()
     yield
     live.forget()
     profiles.forget()

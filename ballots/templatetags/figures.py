@@ -16,9 +16,9 @@ BEIJING = ZoneInfo("Asia/Shanghai")
 
 
 @register.filter
-def separated(number: int) -> str:
-    """1234567 -> 1,234,567."""
-    return f"{number:,}"
+def separated(number: int | str) -> str:
+    """1234567 -> 1,234,567; the mark of a fragment stays what it is."""
+    return number if isinstance(number, str) else f"{number:,}"
 
 
 @register.filter

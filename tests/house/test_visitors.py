@@ -49,6 +49,7 @@ TABLE = {
     "ballots:robots": everybody(GET, "/robots.txt", 200),
     "ballots:no-link": everybody(GET, "/v/", 404),
     "ballots:link": everybody(GET, "/v/1abcd2efgh3ijkl4mnop5qrst", 404),
+    "ballots:agenda": everybody(GET, "/m/{meeting}", 200),
     "ballots:document": everybody(GET, "/m/{meeting}/documents/1", 404),
     "ballots:ballot": everybody(GET, "/m/{meeting}/ballot", 302),
     "ballots:review": everybody(POST, "/m/{meeting}/review", 302),

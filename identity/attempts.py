@@ -25,6 +25,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from identity import assertions, limits, voters
 from identity.providers import Attempt, CannotProve, Provider, Subject, provider
+from identity.turns import NotYourTurn, wait_for_turn
 from identity.voters import VoterRequest, private, voter_required
 from meetings import live
 from meetings.keys import KeyDestroyed
@@ -49,8 +50,11 @@ def begin(request: VoterRequest, meeting: int, name: str) -> HttpResponseBase:
     attempt = _attempt(name, meeting, holder_id=holder.pk, generation=voter.generation)
     attempt = replace(attempt, level=voter.level)
     try:
+        wait_for_turn(holder.pk)
         limits.count(limits.PROVIDERS_ASKED, request)
         return _send(chosen, attempt, subject=None if chosen.knows_holders else _subject(holder))
+    except NotYourTurn:
+        return see_other("identity:wait", meeting)
     except (CannotProve, limits.TooMany) as refusal:
         return _refused(request, attempt, refusal)
 

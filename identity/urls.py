@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from identity import attempts, preferences, staff_views, views
+from identity import attempts, preferences, staff_views, views, waiting
 
 app_name = "identity"
 urlpatterns = [
     path("start", views.start, name="start"),
     path("enter", views.enter, name="enter"),
     path("m/<int:meeting>/code", views.code, name="code"),
+    path("m/<int:meeting>/wait", waiting.wait, name="wait"),
     path("m/<int:meeting>/ways", views.ways, name="ways"),
     path("m/<int:meeting>/with/<slug:name>", attempts.begin, name="provider-begin"),
     path("with/<slug:name>/start", attempts.begin_elsewhere, name="provider-start"),

@@ -20,6 +20,7 @@ from identity import challenges, institutions, limits
 from identity.challenges import CannotVerify
 from identity.links import Link, personal_url
 from identity.providers import providers
+from identity.turns import NotYourTurn, wait_for_turn
 from identity.vote_codes import holder_of_code
 from identity.voters import (
     Voter,
@@ -80,6 +81,8 @@ def begin_session(
     if challenges.read_codes(holder, browser=voter.browser, now=now).sent_at is None:
         try:
             _send_code(request, voter, holder, agenda)
+        except NotYourTurn:
+            response = see_other("identity:wait", link.meeting_id)
         except (CannotVerify, limits.TooMany) as refusal:
             _note_refusal(request, "code", refusal, holder_id=voter.holder_id)
             response = _code_page(request, voter, holder, agenda, refusal=refusal)
@@ -101,8 +104,7 @@ def code(request: VoterRequest, meeting: int) -> HttpResponseBase:
         return _code_page(request, voter, holder, agenda)
     try:
         if "again" in request.POST:
-            _send_code(request, voter, holder, agenda)
-            return see_other("identity:code", meeting)
+            return _send_again(request, voter, holder, agenda)
         _answer(request, voter)
     except (CannotVerify, limits.TooMany) as refusal:
         _note_refusal(request, "code", refusal, holder_id=voter.holder_id)
@@ -230,6 +232,8 @@ def _bad_link_page(status: int, _language: str, is_large: bool) -> bytes:
 
 
 def _send_code(request: HttpRequest, voter: Voter, holder: Holder, agenda: Agenda) -> None:
+    """Send a code, or raise NotYourTurn, TooMany or CannotVerify."""
+    wait_for_turn(holder.pk)
     limits.check(limits.CODE_FAILURES, request)
     limits.count(limits.CODES_SENT, request)
     challenges.begin_challenge(holder, agenda=agenda, browser=voter.browser, now=timezone.now())
@@ -250,6 +254,16 @@ def _note_refusal(
     meeting = ids.meeting_of(holder_id) if holder_id else None
     reason = type(refusal).__name__
     note(Note.HOLDER_NOT_VERIFIED, request, actor=actor, meeting=meeting, way=way, reason=reason)
+
+
+def _send_again(
+    request: HttpRequest, voter: Voter, holder: Holder, agenda: Agenda
+) -> HttpResponseBase:
+    try:
+        _send_code(request, voter, holder, agenda)
+    except NotYourTurn:
+        return see_other("identity:wait", agenda.meeting_id)
+    return see_other("identity:code", agenda.meeting_id)
 
 
 def _answer(request: HttpRequest, voter: Voter) -> None:

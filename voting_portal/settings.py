@@ -259,6 +259,10 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = IS_PRODUCT
 CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "identity.views.start_again"
 
+# How many holders may begin in a second over all servers; the others wait in a queue
+# (identity/turns.py). 0: nobody ever waits.
+SIGN_INS_A_SECOND = env.number("SIGN_INS_A_SECOND", 0)
+
 # Who else may vouch for holders (JSON); see identity/providers.
 IDENTITY_PROVIDERS = env.identity_providers("IDENTITY_PROVIDERS")
 

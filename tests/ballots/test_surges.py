@@ -129,7 +129,7 @@ def test_a_page_from_the_sheet_is_the_page_of_its_template(verified, monkeypatch
     def pages():
         browser = verified(holder)
         browser.cookies[settings.LANGUAGE_COOKIE_NAME] = language
-        own = r'name="csrfmiddlewaretoken" value="\w+"|class="fine">[^<]+'
+        own = r'"csrfmiddlewaretoken" value="\w+"|class="(?:fine|pill open)">[^<]+|\d\d:\d\d'
         return [re.sub(own, "", page) for page in pages_of(holder, browser)]
 
     from_sheet = pages()

@@ -37,7 +37,8 @@ EDGES = re.compile(
     r"|(?:\w+)/(?:.*/)?(?:views|staff_views|urls|admin|forms|console|landing|public|preferences)\.py"
     r"|(?:\w+)/admin/.*"
     # who is asking is read from the request
-    r"|identity/(?:voters|staff|limits|attempts|second_factor|staff_sessions|canaries)\.py"
+    r"|identity/(?:voters|staff|limits|attempts|second_factor|staff_sessions|canaries|waiting)"
+    r"\.py"
     r"|ballots/draft\.py)$"  # a ballot under way lives in the browser
 )
 # No module says only that it helps; it is named after an act or a thing.

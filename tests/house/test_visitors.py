@@ -63,6 +63,7 @@ TABLE = {
     "identity:start": everybody(GET, "/start", 200),
     "identity:enter": everybody(GET, "/enter", 200),
     "identity:code": everybody(POST, "/m/{meeting}/code", 302),
+    "identity:wait": everybody(GET, "/m/{meeting}/wait", 302),
     "identity:ways": everybody(GET, "/m/{meeting}/ways", 302),
     "identity:provider-begin": everybody(POST, "/m/{meeting}/with/broker", 302),
     "identity:provider-start": everybody(GET, "/with/broker/start", 404),

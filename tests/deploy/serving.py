@@ -1,4 +1,4 @@
-"""The portal as it is deployed, for a test: gunicorn with deploy/gunicorn.conf.py on a free port."""
+"""The portal as it is deployed, for a test: gunicorn with deploy/gunicorn.conf.py, a free port."""
 
 from __future__ import annotations
 

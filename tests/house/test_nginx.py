@@ -6,6 +6,8 @@ import http.client
 import http.server
 import json
 import os
+import re
+import secrets
 import shutil
 import socket
 import ssl
@@ -31,14 +33,29 @@ LINK = "/v/1abcd2efgh3ijkl4mnop5qrst"
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
-    """Answers with the headers that came in; /broken hangs up."""
+    """Answers with the headers that came in and the number of its connection; /broken hangs up."""
+
+    protocol_version = "HTTP/1.1"
+    connections = 0
+
+    def setup(self) -> None:
+        super().setup()
+        Echo.connections += 1
+        self.number = Echo.connections
 
     def do_GET(self) -> None:
         if self.path.startswith("/broken"):
+            self.close_connection = True
             return
         said = json.dumps({name: self.headers.get_all(name) for name in self.headers}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(said)))
+        self.send_header("X-Connection", str(self.number))
+        if self.path.split("?")[0] in {"/", "/help", "/privacy", "/m/7", "/m/8"}:
+            seconds = 1 if self.path == "/m/8" else 60
+            self.send_header("Cache-Control", f"public, max-age={seconds}")
+            self.send_header("Vary", "Accept-Language, Cookie")
+        self.send_header("X-Answer", secrets.token_hex(8))
         if self.path == "/with-headers":
             self.send_header("X-Content-Type-Options", "nosniff")
             self.send_header("Content-Security-Policy", "default-src 'self'")
@@ -129,6 +146,7 @@ def configuration(directory: Path, *, upstream: int, https: int, http: int) -> s
     text = (DEPLOY / "nginx.conf").read_text()
     swaps = {
         "server web:8000;": f"server 127.0.0.1:{upstream};",
+        "server web-staff:8000;": f"server 127.0.0.1:{upstream};",
         "listen 80 ": f"listen 127.0.0.1:{http} ",
         "listen 443 ": f"listen 127.0.0.1:{https} ",
         "/etc/nginx/tls/": f"{directory}/",
@@ -346,3 +364,68 @@ def test_a_request_that_can_be_read_in_two_ways_reaches_no_worker(proxy, lines):
     assert not [
         line for line in logged.splitlines() if json.loads(line)["upstream"] not in ("", "-")
     ]
+
+
+def answer_of(proxy, path, **headers):
+    """A name that tells answers of the portal apart from copies of them."""
+    return proxy.ask("GET", path, **headers).headers["X-Answer"]
+
+
+@pytest.mark.parametrize("path", ["/", "/help", "/privacy", "/m/7"])
+def test_a_page_for_everybody_is_asked_for_once(proxy, path):
+    first = answer_of(proxy, path, Cookie="__Host-voter-7=somebody")
+
+    assert answer_of(proxy, path, Cookie="__Host-voter-7=else; a=b") == first
+    assert answer_of(proxy, f"{path}?from=weixin") == first
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Cookie": "__Host-language=en"},
+        {"Cookie": "a=b; __Host-type=large; c=d"},
+        {"Accept_Language": "en"},
+        {"Host": "staff.example"},
+    ],
+    ids=["language", "type", "the browser's language", "host"],
+)
+def test_who_likes_it_otherwise_gets_another_copy(proxy, headers):
+    usual = answer_of(proxy, "/m/7")
+
+    liked = answer_of(proxy, "/m/7", **headers)
+
+    assert liked != usual
+    assert answer_of(proxy, "/m/7", **headers) == liked
+
+
+def test_a_copy_is_given_no_longer_than_the_portal_said(proxy):
+    first = answer_of(proxy, "/m/8")
+    time.sleep(2.1)
+
+    assert answer_of(proxy, "/m/8") != first
+
+
+@pytest.mark.parametrize("path", [LINK, "/m/7/ballot", "/m/7/confirmation", "/m/7/wait", "/start"])
+def test_no_page_of_a_holder_is_kept(proxy, path):
+    assert answer_of(proxy, path) != answer_of(proxy, path)
+
+
+def test_a_post_goes_over_a_connection_of_its_own(proxy):
+    looks = {proxy.ask("GET", "/m/7/ballot").headers["X-Connection"] for _each in range(5)}
+    posts = [proxy.ask("POST", "/m/7/cast", b"x").headers["X-Connection"] for _each in range(5)]
+
+    assert len(looks) <= 2
+    assert len(set(posts)) == 5
+    assert not looks & set(posts)
+
+
+def test_pages_of_staff_are_asked_of_their_own_processes():
+    text = (DEPLOY / "nginx.conf").read_text()
+    places = dict(re.findall(r"location (?:~ )?(\S+) \{[^}]*proxy_pass http://(\S+);", text))
+
+    assert {place for place, pool in places.items() if pool == "$staff"} == {
+        "/staff/",
+        "/secretary/",
+        "/admin/",
+        r"^/admin/meetings/meeting/\d+/register/$",
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -115,7 +116,7 @@ def test_many_at_once_get_different_moments(settings):
         moments = sorted(threads.map(come, range(1, 21)))
 
     waiting = moments[4:]
-    apart = [later - earlier for earlier, later in zip(waiting, waiting[1:], strict=False)]
+    apart = [later - earlier for earlier, later in itertools.pairwise(waiting)]
     assert sum(apart) / len(apart) == pytest.approx(0.5, abs=0.1)
 
 
@@ -164,6 +165,7 @@ def test_the_button_leads_to_the_waiting_page_and_sends_no_code(client, holder, 
     assert not Challenge.objects.exists()
 
 
+@pytest.mark.usefixtures("handset")
 @pytest.mark.parametrize(
     ("language", "words"),
     [
@@ -172,7 +174,7 @@ def test_the_button_leads_to_the_waiting_page_and_sends_no_code(client, holder, 
     ],
 )
 def test_the_page_says_place_and_close_and_the_other_ways(
-    client, holder, handset, settings, language, words
+    client, holder, settings, language, words
 ):
     settings.SIGN_INS_A_SECOND = 1
     for number in range(1, 602):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import django_stubs_ext
@@ -96,6 +97,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "identity.staff_sessions.StaffSessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "voting_portal.replica.ListMiddleware",
 ]
 
 ROOT_URLCONF = "voting_portal.urls"
@@ -119,27 +121,42 @@ TEMPLATES = [
 
 # --- Database: every write goes to this one PostgreSQL -------------------------------------
 
-_server = psycopg.conninfo.conninfo_to_dict(
-    env.required("DATABASE_URL", development=embedded.DATABASE_URL)
-)
-DATABASES = {
-    "default": {
+# Whether DATABASE_URL leads to a pool that lends a connection for one transaction.
+_IS_POOLED = env.switch("DATABASE_POOLED", default=False)
+
+
+def _database(url: str, *, is_pooled: bool) -> dict[str, Any]:
+    server = psycopg.conninfo.conninfo_to_dict(url)
+    return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": _server.get("dbname", "portal"),
-        "USER": _server.get("user", ""),
-        "PASSWORD": _server.get("password", "") or env.optional("DATABASE_PASSWORD"),
-        "HOST": _server.get("host", ""),
-        "PORT": _server.get("port", ""),
+        "NAME": server.get("dbname", "portal"),
+        "USER": server.get("user", ""),
+        "PASSWORD": server.get("password", "") or env.optional("DATABASE_PASSWORD"),
+        "HOST": server.get("host", ""),
+        "PORT": server.get("port", ""),
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": is_pooled,
         "OPTIONS": {
-            # A page never waits long for a lock; long work sets its own limits.
+            # A page never waits long for a lock; long work sets its own limits. A pool asks for
+            # the same by itself (deploy/pgbouncer/start.sh).
             "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
             "connect_timeout": 5,
-            **({"sslmode": _server["sslmode"]} if "sslmode" in _server else {}),
+            "prepare_threshold": None,  # a prepared statement would stay behind in a pool
+            **({"sslmode": server["sslmode"]} if "sslmode" in server else {}),
         },
     }
+
+
+DATABASES = {
+    "default": _database(
+        env.required("DATABASE_URL", development=embedded.DATABASE_URL), is_pooled=_IS_POOLED
+    )
 }
+if _replica := env.optional("DATABASE_REPLICA_URL"):
+    DATABASES["replica"] = _database(_replica, is_pooled=False)
+    DATABASES["replica"]["OPTIONS"]["connect_timeout"] = 1  # the list is read from the other then
+DATABASE_ROUTERS = ["voting_portal.replica.ListRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis: a doorbell and a rate counter, never the only place of a fact -------------------

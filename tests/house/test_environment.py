@@ -20,7 +20,7 @@ READS = re.compile(
 )
 # Constants of the code, not choices.
 SET_BY_US = {"DJANGO_SETTINGS_MODULE", "PROMETHEUS_MULTIPROC_DIR"}
-COMPOSE_ONLY = {"SECRETS", "HTTP_PORT", "HTTPS_PORT", "SOCKET_GATEWAY"}
+COMPOSE_ONLY = {"SECRETS", "WAL_ARCHIVE", "HTTP_PORT", "HTTPS_PORT", "SOCKET_GATEWAY"}
 
 
 def variables_read() -> set[str]:
@@ -99,13 +99,15 @@ def compose_program() -> list[str]:
     not compose_program(),
     reason="LEFT OUT: no docker compose on this machine; docker-compose.yml was read as text only",
 )
-@pytest.mark.parametrize("missing", ["SECRETS", "PUBLIC_URL", "ALLOWED_HOSTS"])
+@pytest.mark.parametrize("missing", ["SECRETS", "WAL_ARCHIVE", "PUBLIC_URL", "STAFF_URL", "ALLOWED_HOSTS"])
 def test_compose_says_what_is_missing(missing, tmp_path):
     good = {
         "PATH": os.environ["PATH"],
         "SECRETS": str(tmp_path),
         "PUBLIC_URL": "https://vote.example.cn",
-        "ALLOWED_HOSTS": "vote.example.cn",
+        "STAFF_URL": "https://staff.vote.example.cn",
+        "WAL_ARCHIVE": str(tmp_path),
+        "ALLOWED_HOSTS": "vote.example.cn,staff.vote.example.cn",
     }
     (tmp_path / "empty.env").touch()
     command = [*compose_program(), "--file", str(ROOT / "docker-compose.yml")]

@@ -16,6 +16,7 @@ JOURNAL = 6  # one entry of a meeting's journal at a time; taken by the journal'
 SEQUENCER = 7  # one process at a time extends the ballot logs
 GATEWAY = 9  # one process for a gateway's links
 PURGE = 10  # one process at a time deletes the personal data of a meeting
+MIGRATION = 13  # one migration at a time
 LOG_START = 8  # one process at a time begins the ballot log of a meeting
 
 

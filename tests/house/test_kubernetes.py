@@ -8,6 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from tests.house.test_environment import variables_explained
+from voting_portal.facts import FACTS
 
 ROOT = Path(settings.BASE_DIR)
 MANIFESTS = {path.stem: path.read_text() for path in ROOT.glob("deploy/kubernetes/*.yaml")}
@@ -54,13 +55,13 @@ def test_every_service_of_one_host_is_a_deployment_or_the_job():
 
     of_cluster = named("Deployment") | named("Job")
 
-    assert of_cluster == of_compose - ELSEWHERE - {"outside"} | {"web-staff"}
+    assert of_cluster == of_compose - ELSEWHERE - {"outside"}
 
 
 def test_what_may_run_more_than_once_scales_and_survives_a_drain():
     several = named("Deployment") - {"beat", "gateway"}
 
-    assert named("HorizontalPodAutoscaler") == several - {"sequencer"}
+    assert named("HorizontalPodAutoscaler") == several - {"sequencer", "pgbouncer"}
     assert named("PodDisruptionBudget") == several
 
 
@@ -107,3 +108,24 @@ def test_a_pod_ends_after_its_requests():
 
         assert nginx_waits < wait
         assert wait + graceful < grace
+
+
+def test_workers_scale_by_what_waits_and_by_a_metric_that_there_is():
+    workers = MANIFESTS["workers"].split("\n---\n")
+    scaled = {
+        name[1]: (metric[1], metric[2], metric[3])
+        for part in workers
+        if "HorizontalPodAutoscaler" in part
+        and (name := re.search(r"metadata: \{name: ([\w-]+)\}", part))
+        and (metric := re.search(r"name: (portal_\w+)\s+selector: .*\{(\w+): (\w+)\}", part))
+    }
+    told = {(fact.name, fact.label, value) for fact in FACTS for value in fact.values}
+
+    assert set(scaled) == {"worker-sending", "worker-periodic", "worker-registers"}
+    assert set(scaled.values()) <= told
+
+
+def test_only_the_holders_web_servers_go_through_the_pool():
+    pooled = {name for name, text in MANIFESTS.items() if "@pgbouncer:6432" in text}
+
+    assert pooled == {"web"}

@@ -16,6 +16,7 @@ ROWS = (
     "link",
     "flood",
     "open_page",
+    "pages",
     "vote",
     "plan",
     "log",

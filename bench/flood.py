@@ -207,18 +207,22 @@ def _guess(path: str) -> str:
 
 
 @contextlib.contextmanager
-def _nginx(upstream: int) -> Iterator[tuple[int, str]]:
-    """deploy/nginx.conf in front of gunicorn: its port, and the directory that it works in."""
+def _nginx(upstream: int, *, is_limited: bool = True) -> Iterator[tuple[int, str]]:
+    """deploy/nginx.conf in front of gunicorn, without its limits where one client is a crowd: its
+    port, and the directory that it works in."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         write_certificate(directory)
         port = free_port()
         file = directory / "nginx.conf"
         text = configuration(directory, upstream=upstream, https=port, http=free_port())
-        for tests, deployed in (
-            ("worker_connections 512;", "worker_connections 8192;"),
-            ("worker_processes 1;", "worker_processes auto;"),
-        ):
+        changes = {
+            "worker_connections 512;": "worker_connections 8192;",
+            "worker_processes 1;": "worker_processes auto;",
+        }
+        if not is_limited:
+            changes["rate=100r/s"] = "rate=100000r/s"
+        for tests, deployed in changes.items():
             text = text.replace(tests, deployed)
         file.write_text(text)
         command = [str(NGINX), "-e", "stderr", "-p", name, "-c", str(file), "-g", "daemon off;"]

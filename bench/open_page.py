@@ -42,7 +42,7 @@ def measure(scale: Scale) -> Iterator[Row]:
 
 
 @contextmanager
-def gunicorn() -> Iterator[int]:
+def gunicorn(**environment: str) -> Iterator[int]:
     """As deploy/gunicorn.conf.py runs it, on the scratch database and a free port."""
     database = connection.settings_dict
     with socket.socket() as probe:
@@ -56,7 +56,7 @@ def gunicorn() -> Iterator[int]:
             *("--bind", f"127.0.0.1:{port}", "bench.served:application"),
         ],
         cwd=CHECKOUT,
-        env=os.environ | {"DATABASE_URL": url, "ACCESS_LOG": "off"},
+        env=os.environ | {"DATABASE_URL": url, "ACCESS_LOG": "off"} | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -69,11 +69,17 @@ def gunicorn() -> Iterator[int]:
 
 
 def _wait_for(port: int) -> None:
-    for _try in range(200):
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
+    """Until a worker answers: the port is open long before."""
+    for _try in range(600):
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            client.request("GET", "/live")
+            client.getresponse().read()
+            return
+        except OSError:
+            time.sleep(0.1)
+        finally:
+            client.close()
     raise RuntimeError("gunicorn did not come up")
 
 

@@ -59,7 +59,7 @@ def measure(scale: Scale) -> Iterator[Row]:
             if name != "ballot":
                 yield _at_a_share(name, url, rate, scale.seconds, cookie)
         if NGINX is not None:
-            with _nginx(port, is_limited=False) as tls_port:
+            with _nginx(port, is_limited=False) as (tls_port, _directory):
                 url = f"https://127.0.0.1:{tls_port}{pages['agenda']}"
                 alone = f"http://127.0.0.1:{port}{pages['agenda']}"
                 nginx, slowest = _wrk(url, scale.seconds, cookie)

@@ -348,6 +348,12 @@ METRICS_TOKEN = env.optional("METRICS_TOKEN")
 if IS_PRODUCTION and METRICS_TOKEN:
     env.secret("METRICS_TOKEN", development="")
 
+# Where spans go (OTLP over HTTP), and of how many requests and tasks in a hundred.
+TRACES_URL = env.optional("TRACES_URL")
+TRACES_PERCENT = env.number("TRACES_PERCENT", 5)
+if TRACES_URL:
+    MIDDLEWARE.insert(0, "voting_portal.tracing.TracingMiddleware")
+
 # --- Logs: one JSON object a line, without links and personal data ---------------------------
 
 LOGGING = {

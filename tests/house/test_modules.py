@@ -31,7 +31,7 @@ MOST_LINES = 300
 
 # Who speaks HTTP. Everything else is about the domain and is called by these.
 EDGES = re.compile(
-    r"^(?:voting_portal/(?:health|urls|admin|hosts|metrics|gate)\.py"
+    r"^(?:voting_portal/(?:health|urls|admin|hosts|metrics|gate|replica|tracing)\.py"
     r"|voting_portal/common/(?:http|security_notes)\.py"
     r"|voting_portal/gateways/simulator/.*"
     r"|(?:\w+)/(?:.*/)?(?:views|staff_views|urls|admin|forms|console|landing|public|preferences)\.py"

@@ -44,6 +44,23 @@ def path_of(holder):
     return f"/v/{personal_url(holder.pk, 0).rpartition('/')[2]}"
 
 
+def said(spans):
+    """All that spans say, but for random numbers and times."""
+    return str(
+        [
+            (
+                span.name,
+                [pair for pair in span.attributes.items() if pair[0] != "portal.request"],
+                span.status.description,
+                [(event.name, event.attributes) for event in span.events],
+                span.links,
+                span.resource.attributes.get("service.name"),
+            )
+            for span in spans
+        ]
+    )
+
+
 def test_a_request_is_a_span_with_its_statements_below_it(spans):
     holder = make_holder(make_meeting())
 
@@ -69,7 +86,7 @@ def test_no_span_tells_whose_request_it_was(spans):
     client.post("/enter", {"security_code": "600000", "vote_code": "ABCDE12345"})
     client.get("/nothing/of/the/kind/15400000001")
 
-    text = "".join(span.to_json() for span in spans())
+    text = said(spans())
     assert len(spans()) > 4
     for one in (link[3:], str(holder.pk), "张", "154", "71117", "13800000000", "ABCDE", "a" * 32):
         assert one not in text
@@ -97,8 +114,8 @@ def test_the_text_of_an_exception_is_not_told(spans):
         tracing.traced("step", fail)
 
     (span,) = spans()
-    assert "张" not in span.to_json()
-    assert not span.events
+    assert "张" not in said([span])
+    assert "154" not in said([span])
 
 
 def test_a_task_is_a_span_without_what_it_was_called_with(spans):
@@ -112,7 +129,7 @@ def test_a_task_is_a_span_without_what_it_was_called_with(spans):
 
     (span,) = spans()
     assert span.name == "notifications.tasks.some"
-    assert "154" not in span.to_json()
+    assert "154" not in said([span])
 
 
 class Collector(http.server.BaseHTTPRequestHandler):

@@ -26,12 +26,12 @@ class _Rest:
     until = float("-inf")  # seconds of the monotonic clock
 
 
-def ask(question: Callable[[redis.Redis], Answer]) -> Answer | None:
-    """The answer; None while Redis is gone, so a question must not have None for an answer."""
+def ask(wanted: Callable[[redis.Redis], Answer]) -> Answer | None:
+    """The answer; None while Redis is gone, so nothing may be wanted that can be None."""
     if time.monotonic() < _Rest.until:
         return None
     try:
-        return question(_client(settings.REDIS_URL))
+        return wanted(_client(settings.REDIS_URL))
     except (redis.RedisError, OSError):
         _Rest.until = time.monotonic() + REST_SECONDS
         log.warning("redis is down: pages go on without it")

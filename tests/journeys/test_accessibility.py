@@ -16,6 +16,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from ballots.opening import ask_for_tally, open_tally
+from identity import turns
 from identity.links import personal_url
 from identity.staff import issue_pass
 from meetings import lifecycle, live
@@ -51,6 +52,26 @@ class Looker:
     def go(self, path: str, name: str = "") -> None:
         self.page.goto(path)
         self.look(name or urlsplit(path).path)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_waiting_page_and_the_public_agenda(look, live_server, settings, handset, open_page):
+    settings.PUBLIC_URL, settings.SIGN_INS_A_SECOND = live_server.url, 1
+    for other in range(200):
+        turns.turn_of(other)
+    holder = make_holder(make_meeting(issuer=make_issuer(short_name="浦江科技")))
+    looker = Looker(open_page(java_script_enabled=True, **look))
+    page = looker.page
+
+    looker.go(f"{live_server.url}/m/{holder.meeting_id}", "public agenda")
+    looker.go(personal_url(holder.pk, 0), "landing")
+    page.locator("main form button.primary").first.click()
+    expect(page).to_have_url(re.compile(r"/wait$"))
+    looker.look("waiting")
+    page.locator("a[href$='?still=1']").click()
+    looker.look("waiting, not refreshed")
+
+    assert looker.found == []
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import threading
@@ -68,6 +69,9 @@ def test_a_rolling_restart_drops_no_request(tmp_path):
         for person in people:
             person.join()
 
+    told = (tmp_path / "access.log").read_text().splitlines()
+    dropped = [line for line in told if json.loads(line)["status"] not in {200, 303}]
+    assert dropped == [], served.log.read_text()
     assert crowd.broken == []
     assert set(crowd.looks) == {200}
     assert {status for _holder, status in crowd.casts} == {303}

@@ -33,6 +33,8 @@ class Crowd:
         self, port: int, meeting_id: int, forms: dict[int, Form], *, is_tls: bool = True
     ) -> None:
         self.port, self.meeting_id, self.forms, self.is_tls = port, meeting_id, forms, is_tls
+        # Made here: a thread that asked the database would leave its connection behind.
+        self.link = f"/v/{personal_url(ids.holder_id(meeting_id, 1), 0).rpartition('/')[2]}"
         self.over = threading.Event()
         self.looks: list[int] = []  # status
         self.casts: list[tuple[int, int]] = []  # holder, status
@@ -62,9 +64,8 @@ class Crowd:
             client.close()
 
     def look(self) -> None:
-        path = f"/v/{personal_url(ids.holder_id(self.meeting_id, 1), 0).rpartition('/')[2]}"
         while not self.over.is_set():
-            self.looks.append(self.ask("GET", path))
+            self.looks.append(self.ask("GET", self.link))
 
     def vote(self) -> None:
         while not self.over.is_set():

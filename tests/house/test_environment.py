@@ -99,7 +99,9 @@ def compose_program() -> list[str]:
     not compose_program(),
     reason="LEFT OUT: no docker compose on this machine; docker-compose.yml was read as text only",
 )
-@pytest.mark.parametrize("missing", ["SECRETS", "WAL_ARCHIVE", "PUBLIC_URL", "STAFF_URL", "ALLOWED_HOSTS"])
+@pytest.mark.parametrize(
+    "missing", ["SECRETS", "WAL_ARCHIVE", "PUBLIC_URL", "STAFF_URL", "ALLOWED_HOSTS"]
+)
 def test_compose_says_what_is_missing(missing, tmp_path):
     good = {
         "PATH": os.environ["PATH"],

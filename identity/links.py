@@ -47,8 +47,16 @@ class Link:
 
 def personal_url(holder_id: int, generation: int) -> str:
     """The absolute address for one holder; KeyDestroyed when the meeting's keys are gone."""
-    key_id, key = link_key(ids.meeting_of(holder_id))
-    return f"{settings.PUBLIC_URL}/v/{sign_link(key, holder_id, generation, key_id=key_id)}"
+    return url_writer(ids.meeting_of(holder_id))(holder_id, generation)
+
+
+def url_writer(meeting_id: int) -> Callable[[int, int], str]:
+    """`personal_url` for many holders of one meeting: a function of holder and generation."""
+    key_id, key = link_key(meeting_id)
+    address = f"{settings.PUBLIC_URL}/v/"
+    return lambda holder_id, generation: (
+        address + sign_link(key, holder_id, generation, key_id=key_id)
+    )
 
 
 def sign_link(key: bytes, holder_id: int, generation: int, *, key_id: int = 1) -> str:

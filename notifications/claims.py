@@ -186,6 +186,21 @@ def hand_back(claim: Claim, *, now: datetime) -> None:
             _give_up(claim.meeting_id, [claim.batch_id], now=now)
 
 
+def is_unfinished(campaign_id: int) -> bool:
+    """Whether a batch of the campaign waits or is being sent."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT EXISTS (
+                SELECT FROM notifications_deliverybatch
+                WHERE campaign_id = %s AND state IN ('READY', 'LEASED')
+            )
+            """,
+            [campaign_id],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def _give_up(meeting_id: int, batches: Sequence[int], *, now: datetime) -> int:
     """What is still SENDING in batches that nobody sends any more is unknown; return how many."""
     with connection.cursor() as cursor:

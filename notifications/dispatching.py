@@ -11,15 +11,15 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import connection
 from django.utils.translation import gettext as _
 
 from meetings.keys import KeyDestroyed, meeting_key
 from meetings.models import MeetingKey
-from meetings.register.records import Person, record_context
+from meetings.register.records import phone_in, record_context
 from notifications import (
     campaigns,
     capabilities,
@@ -63,7 +63,8 @@ def send_batch(batch_id: int, *, clock: Clock) -> None:
     except campaigns.CannotSend as refusal:
         _pause(claim, str(refusal), now=clock())
     claims.hand_back(claim, now=clock())
-    campaigns.finish_campaigns(now=clock())
+    if not claims.is_unfinished(claim.campaign_id):
+        campaigns.finish_campaigns(now=clock())
 
 
 def hindrance(campaign: Campaign) -> str:
@@ -94,7 +95,9 @@ def _send_claimed(claim: Claim, *, clock: Clock) -> None:
     length = max(1, min(gateway.batch_size, int(gateway.rate / notice.segments)))
     answers: list[Outcome] = []
     setbacks = 0
-    while setbacks < SETBACKS and (queued := _read_queued(claim)):
+    is_through = False
+    while setbacks < SETBACKS and not is_through and (queued := _read_queued(claim)):
+        is_through = True
         messages = _write_messages(claim, queued, notice, now=clock())
         if has_next_step:
             messages = _leave_out_unable(claim, gateway, messages, queued, now=clock())
@@ -112,6 +115,7 @@ def _send_claimed(claim: Claim, *, clock: Clock) -> None:
                 return
             setbacks = setbacks + 1 if _holds_back(gateway, results) else 0
             if setbacks:
+                is_through = False
                 break  # what was put back comes first again
 
 
@@ -158,8 +162,7 @@ def _reason_to_pause(
     return ""
 
 
-@dataclass(frozen=True)
-class Queued:
+class Queued(NamedTuple):
     """A delivery that waits, and what of its holder's row the message needs."""
 
     delivery: int
@@ -183,14 +186,15 @@ def _read_queued(claim: Claim) -> list[Queued]:
             SELECT queued.id, holder.id, holder.link_generation, holder.name_masked, holder.sealed,
                    holder.phone_index
             FROM queued JOIN meetings_holder AS holder ON holder.id = queued.holder_id
-            WHERE holder.id >= %s AND holder.id < %s ORDER BY queued.id
+            WHERE holder.id = ANY (ARRAY(SELECT holder_id FROM queued))
+              AND holder.id >= %s AND holder.id < %s ORDER BY queued.id
             """,
             [
                 *(claim.batch_id, State.QUEUED, *claim.ids),
                 *ids.holder_range(claim.meeting_id),
             ],
         )
-        return [Queued(*row) for row in cursor.fetchall()]
+        return [Queued._make(row) for row in cursor.fetchall()]
 
 
 def _write_messages(
@@ -201,19 +205,22 @@ def _write_messages(
     now: datetime,
 ) -> list[Message]:
     """A message for all whose record opens and who have not opted out; done with the others."""
-    key = meeting_key(claim.meeting_id, MeetingKey.Purpose.RECORDS)
+    open_record = sealing.opener(meeting_key(claim.meeting_id, MeetingKey.Purpose.RECORDS))
     messages, unreadable = [], []
     for row in queued:
-        ref, context = str(row.delivery), record_context(row.holder)
+        ref = str(row.delivery)
         try:
-            record = sealing.open_sealed(key, bytes(row.sealed), context=context)
+            record = open_record(row.sealed, record_context(row.holder))
         except sealing.CannotOpen:
             unreadable.append(Result(ref, Outcome.REJECTED, reason="unreadable record"))
             continue
-        phone = Person.decode(record).phone
         messages.append(
             notice.message(
-                ref=ref, phone=phone, holder=row.holder, generation=row.generation, name=row.name
+                ref=ref,
+                phone=phone_in(record),
+                holder=row.holder,
+                generation=row.generation,
+                name=row.name,
             )
         )
     if unreadable:

@@ -6,9 +6,10 @@ Only a message that certainly did not leave goes back to where it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import connection, transaction
 
@@ -55,40 +56,60 @@ def mark_sending(claim: Claim, deliveries: Sequence[int], *, now: datetime) -> s
         meeting_state, kind = said
         if meeting_state not in campaigns.SENDABLE[Campaign.Kind(kind)]:
             raise campaigns.WrongMeetingState(kind, meeting_state)
+        leaving = as_array(deliveries)
+        if kind == Campaign.Kind.REMINDER:
+            cursor.execute(
+                _SKIP.format(reason="voted", why=_HAS_VOTED),
+                [
+                    *(State.SKIPPED, now, leaving, State.QUEUED, *claim.ids),
+                    *(ids.CLASS_BITS, ids.CLASS_BITS, *ids.ballot_range(claim.meeting_id)),
+                ],
+            )
+        if claim.step:
+            cursor.execute(
+                _SKIP.format(reason="reached", why=_WAS_REACHED),
+                [
+                    *(State.SKIPPED, now, leaving, State.QUEUED, *claim.ids),
+                    *(claim.step, *claim.ids, State.NETWORK, State.DELIVERED, State.DISPLAYED),
+                ],
+            )
         cursor.execute(
             """
-            WITH leaving AS (
-                SELECT delivery.id, CASE WHEN %s AND EXISTS (
-                    SELECT FROM ballots_ballot AS ballot
-                    WHERE ballot.id >= delivery.holder_id << %s
-                      AND ballot.id < (delivery.holder_id + 1) << %s
-                      AND ballot.id >= %s AND ballot.id < %s
-                ) THEN 'voted' WHEN EXISTS (
-                    SELECT FROM notifications_delivery AS earlier
-                    WHERE earlier.id >= delivery.id - %s AND earlier.id < delivery.id
-                      AND earlier.id >= %s AND earlier.id < %s
-                      AND earlier.state IN (%s, %s, %s)
-                ) THEN 'reached' ELSE '' END AS needless
-                FROM notifications_delivery AS delivery
-                WHERE delivery.id = ANY(%s) AND delivery.id >= %s AND delivery.id < %s
-            )
-            UPDATE notifications_delivery AS delivery
-            SET state = CASE needless WHEN '' THEN %s ELSE %s END, reason = needless,
-                changed_at = %s
-            FROM leaving
-            WHERE delivery.id = leaving.id AND delivery.state = %s
-              AND delivery.id >= %s AND delivery.id < %s
-            RETURNING delivery.id, delivery.state
+            UPDATE notifications_delivery SET state = %s, reason = '', changed_at = %s
+            WHERE id = ANY(%s::bigint[]) AND state = %s AND id >= %s AND id < %s
+            RETURNING id
             """,
-            [
-                kind == Campaign.Kind.REMINDER,
-                *(ids.CLASS_BITS, ids.CLASS_BITS, *ids.ballot_range(claim.meeting_id)),
-                *(claim.step, *claim.ids, State.NETWORK, State.DELIVERED, State.DISPLAYED),
-                *(list(deliveries), *claim.ids),
-                *(State.SENDING, State.SKIPPED, now, State.QUEUED, *claim.ids),
-            ],
+            [State.SENDING, now, leaving, State.QUEUED, *claim.ids],
         )
-        return {delivery for delivery, state in cursor.fetchall() if state == State.SENDING}
+        return {delivery for (delivery,) in cursor.fetchall()}
+
+
+_SKIP = """
+UPDATE notifications_delivery AS delivery SET state = %s, reason = '{reason}', changed_at = %s
+WHERE delivery.id = ANY(%s::bigint[]) AND delivery.state = %s
+  AND delivery.id >= %s AND delivery.id < %s AND EXISTS ({why})
+"""
+_HAS_VOTED = """
+SELECT FROM ballots_ballot AS ballot
+WHERE ballot.id >= delivery.holder_id << %s AND ballot.id < (delivery.holder_id + 1) << %s
+  AND ballot.id >= %s AND ballot.id < %s
+"""
+_WAS_REACHED = """
+SELECT FROM notifications_delivery AS earlier
+WHERE earlier.id >= delivery.id - %s AND earlier.id < delivery.id
+  AND earlier.id >= %s AND earlier.id < %s AND earlier.state IN (%s, %s, %s)
+"""
+
+
+def as_array(values: Iterable[int | str]) -> str:
+    """Numbers or texts as PostgreSQL writes an array, in a fifth of the time that psycopg takes."""
+    return "{" + ",".join(map(_as_element, values)) + "}"
+
+
+def _as_element(value: int | str) -> str:
+    if isinstance(value, int):
+        return str(int(value))
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if value else '""'
 
 
 def skip(claim: Claim, deliveries: Sequence[int], *, reason: str, now: datetime) -> None:
@@ -105,6 +126,7 @@ def skip(claim: Claim, deliveries: Sequence[int], *, reason: str, now: datetime)
     )
 
 
+@transaction.atomic
 def write_results(claim: Claim, results: Sequence[Result], *, now: datetime) -> None:
     """Raise the states of what left; put back what certainly did not.
 
@@ -125,12 +147,13 @@ def write_results(claim: Claim, results: Sequence[Result], *, now: datetime) -> 
             cursor.execute(
                 """
                 UPDATE notifications_delivery SET state = %s, changed_at = %s
-                WHERE id = ANY(%s) AND state = %s AND id >= %s AND id < %s
+                WHERE id = ANY(%s::bigint[]) AND state = %s AND id >= %s AND id < %s
                 """,
-                [State.QUEUED, now, put_back, State.SENDING, *claim.ids],
+                [State.QUEUED, now, as_array(put_back), State.SENDING, *claim.ids],
             )
 
 
+@transaction.atomic(savepoint=False)
 def raise_states(
     gateway: str,
     meeting_id: int,
@@ -144,55 +167,88 @@ def raise_states(
     Only what was handed to this gateway and is in state `since` or above. A failure that is final
     makes the next step of the plan due, unless the network had the message once.
     """
+    found = _hold(gateway, meeting_id, words, since=since)
+    said = [(word, found[word.delivery]) for word in words if word.delivery in found]
+    raised = [(word, held) for word, held in said if held.state < word.state]
+    named = [word for word, held in said if held.state >= word.state and word.gateway_ref]
     partition = ids.delivery_range(meeting_id)
-    deliveries = [word.delivery for word in words]
     with connection.cursor() as cursor:
-        # Rows are locked in the order of their ids, so that nobody deadlocks.
+        if raised:
+            deliveries = as_array(word.delivery for word, _held in raised)
+            cursor.execute(
+                """
+                UPDATE notifications_delivery AS delivery
+                SET state = word.state, reason = word.reason, is_next_due = word.is_next_due,
+                    gateway_ref = coalesce(nullif(word.gateway_ref, ''), delivery.gateway_ref),
+                    changed_at = %s
+                FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::boolean[])
+                    AS word (id, state, reason, gateway_ref, is_next_due)
+                WHERE delivery.id = word.id
+                  AND delivery.id = ANY(%s::bigint[]) AND delivery.id >= %s AND delivery.id < %s
+                """,
+                [
+                    *(now, deliveries),
+                    as_array(word.state for word, _held in raised),
+                    as_array(word.reason for word, _held in raised),
+                    as_array(word.gateway_ref for word, _held in raised),
+                    as_array(
+                        int(held.may_go_on and word.state == State.FAILED) for word, held in raised
+                    ),
+                    *(deliveries, *partition),
+                ],
+            )
+        if named:
+            deliveries = as_array(word.delivery for word in named)
+            cursor.execute(
+                """
+                UPDATE notifications_delivery AS delivery SET gateway_ref = word.gateway_ref
+                FROM unnest(%s::bigint[], %s::text[]) AS word (id, gateway_ref)
+                WHERE delivery.id = word.id
+                  AND delivery.id = ANY(%s::bigint[]) AND delivery.id >= %s AND delivery.id < %s
+                """,
+                [
+                    *(deliveries, as_array(word.gateway_ref for word in named)),
+                    *(deliveries, *partition),
+                ],
+            )
+    arrived = [held for word, held in raised if word.state == State.DELIVERED]
+    slow = sum(held.changed_at < now - SLOW for held in arrived)
+    return Raised(frozenset(found), len(arrived), slow)
+
+
+class _Held(NamedTuple):
+    """A delivery as it is, with its row locked."""
+
+    state: int
+    changed_at: datetime
+    may_go_on: bool  # the plan has a next step, and the network never had the message
+
+
+def _hold(
+    gateway: str, meeting_id: int, words: Sequence[Word], *, since: State
+) -> dict[int, _Held]:
+    """Lock those of the deliveries that were handed to the gateway, and read them.
+
+    In the order of their ids, so that nobody deadlocks; and apart from what changes them, since
+    PostgreSQL cannot guess how many it will find, and joins badly.
+    """
+    with connection.cursor() as cursor:
         cursor.execute(
             """
-            WITH word AS (
-                SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[])
-                    AS word (id, state, reason, gateway_ref)
-            ), found AS (
-                SELECT delivery.id, delivery.changed_at,
-                       delivery.state >= %s AND delivery.state < %s
-                           AND batch.step + 1 < jsonb_array_length(campaign.plan) AS may_go_on
-                FROM notifications_delivery AS delivery
-                JOIN notifications_deliverybatch AS batch ON batch.id = delivery.batch_id
-                JOIN notifications_campaign AS campaign ON campaign.id = batch.campaign_id
-                WHERE delivery.id = ANY(%s) AND delivery.id >= %s AND delivery.id < %s
-                  AND delivery.state >= %s AND batch.gateway = %s
-                ORDER BY delivery.id FOR UPDATE OF delivery
-            ), raised AS (
-                UPDATE notifications_delivery AS delivery
-                SET state = word.state, reason = word.reason, changed_at = %s,
-                    gateway_ref = coalesce(nullif(word.gateway_ref, ''), delivery.gateway_ref),
-                    is_next_due = word.state = %s AND may_go_on
-                FROM word JOIN found USING (id)
-                WHERE delivery.id = found.id AND delivery.state < word.state
-                  AND delivery.id >= %s AND delivery.id < %s
-                RETURNING word.state, found.changed_at
-            ), named AS (
-                UPDATE notifications_delivery AS delivery SET gateway_ref = word.gateway_ref
-                FROM word JOIN found USING (id)
-                WHERE delivery.id = found.id AND delivery.state >= word.state
-                  AND word.gateway_ref <> '' AND delivery.id >= %s AND delivery.id < %s
-            )
-            SELECT (SELECT array_agg(id) FROM found),
-                   (SELECT count(*) FROM raised WHERE state = %s),
-                   (SELECT count(*) FROM raised WHERE state = %s AND changed_at < %s)
+            SELECT delivery.id, delivery.state, delivery.changed_at,
+                   delivery.state >= %s AND delivery.state < %s
+                       AND batch.step + 1 < jsonb_array_length(campaign.plan)
+            FROM notifications_delivery AS delivery
+            JOIN notifications_deliverybatch AS batch ON batch.id = delivery.batch_id
+            JOIN notifications_campaign AS campaign ON campaign.id = batch.campaign_id
+            WHERE delivery.id = ANY(%s::bigint[]) AND delivery.id >= %s AND delivery.id < %s
+              AND delivery.state >= %s AND batch.gateway = %s
+            ORDER BY delivery.id FOR UPDATE OF delivery
             """,
             [
-                deliveries,
-                [int(word.state) for word in words],
-                [word.reason for word in words],
-                [word.gateway_ref for word in words],
                 *(State.SENDING, State.NETWORK),
-                *(deliveries, *partition, since, gateway),
-                *(now, State.FAILED, *partition),
-                *partition,
-                *(State.DELIVERED, State.DELIVERED, now - SLOW),
+                as_array(word.delivery for word in words),
+                *(*ids.delivery_range(meeting_id), since, gateway),
             ],
         )
-        found, delivered, slow = cursor.fetchone()
-    return Raised(frozenset(found or ()), delivered, slow)
+        return {delivery: _Held(*rest) for delivery, *rest in cursor.fetchall()}

@@ -10,8 +10,9 @@ take the next character into it.
 from __future__ import annotations
 
 import enum
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -53,27 +54,23 @@ class Notice:
     title: str  # of a card
     mode: LinkMode
     words: Mapping[str, str]  # the meeting's
+    meeting_id: int
 
     def message(self, *, ref: str, phone: str, holder: int, generation: int, name: str) -> Message:
         """The message for one holder; `name` is the masked one.
 
         KeyDestroyed when the meeting's keys are gone.
         """
-        way = self._way(
-            link=links.personal_url(holder, generation) if self.mode is LinkMode.PERSONAL else "",
-            code=vote_codes.personal_code(holder, generation) if self.mode is LinkMode.CODE else "",
-        )
+        way = self._sign(holder, generation)
         return self._written(ref=ref, phone=phone, way=way, name=name)
 
     def specimen(self, *, ref: str, phone: str) -> Message:
         """A message as long as a real one, whose link and code lead nowhere."""
-        way = self._way(link=_link_of("0"), code="0" * vote_codes.CHARACTERS)
-        return self._written(ref=ref, phone=phone, way=way, name=str(_("股东姓名")))
+        return self._written(ref=ref, phone=phone, way=self._blank("0"), name=str(_("股东姓名")))
 
     def sample(self, name: str = "张*三") -> str:
         """The text as a holder of this masked name gets it, link and code struck out."""
-        way = self._way(link=_link_of("•"), code="•" * vote_codes.CHARACTERS)
-        return self._written(ref="", phone="", way=way, name=name).text
+        return self._written(ref="", phone="", way=self._blank("•"), name=name).text
 
     @property
     def has_name(self) -> bool:
@@ -88,20 +85,50 @@ class Notice:
         """What one message costs at most."""
         return segments_of(self.units())
 
-    def _way(self, *, link: str, code: str) -> dict[str, str]:
-        if self.mode is LinkMode.PERSONAL:
-            return {LINK: link}
-        return {ADDRESS: settings.PUBLIC_URL + reverse("identity:enter"), CODE: code}
+    @property
+    def _own(self) -> str:
+        """The word that is another for each holder."""
+        return LINK if self.mode is LinkMode.PERSONAL else CODE
 
-    def _written(self, *, ref: str, phone: str, way: Mapping[str, str], name: str) -> Message:
-        words = {**self.words, **way, NAME: re.sub("[【】{}]", "", name)}
+    @functools.cached_property
+    def _sign(self) -> Callable[[int, int], str]:
+        """A holder's own link or code, by its id and generation."""
+        if self.mode is LinkMode.PERSONAL:
+            return links.url_writer(self.meeting_id)
+        return vote_codes.personal_code
+
+    def _blank(self, character: str) -> str:
+        """As long as a link or a code, of nothing but this character."""
+        if self.mode is LinkMode.PERSONAL:
+            return f"{settings.PUBLIC_URL}/v/{character * links.CHARACTERS}"
+        return character * vote_codes.CHARACTERS
+
+    @functools.cached_property
+    def _begun(self) -> tuple[str, dict[str, str], str]:
+        """What all messages share, written once: the text but for the holder's own words, the
+        words in it, and the constant address where there is one.
+        """
+        address = settings.PUBLIC_URL + reverse("identity:enter")
+        words = {**self.words, **({ADDRESS: address} if self.mode is LinkMode.CODE else {})}
+        named = _BRACES.findall(self.wording)
+        shared = {name: words[name] for name in named if name in words}
+        text = _BRACES.sub(lambda brace: words.get(brace[1], brace[0]), self.wording)
+        return text, shared, address
+
+    def _written(self, *, ref: str, phone: str, way: str, name: str) -> Message:
+        text, shared, address = self._begun
+        own = {self._own: way} if f"{{{self._own}}}" in text else {}
+        if self.has_name:
+            own[NAME] = re.sub("[【】{}]", "", name)
+        for word, said in own.items():
+            text = text.replace(f"{{{word}}}", said)
         return Message(
             ref=ref,
             phone=phone,
-            text=_fill(self.wording, words),
+            text=text,
             title=self.title,
-            link=words.get(LINK) or words[ADDRESS],
-            variables={name: words[name] for name in _BRACES.findall(self.wording)},
+            link=way if self.mode is LinkMode.PERSONAL else address,
+            variables={**shared, **own},
         )
 
 
@@ -139,7 +166,8 @@ def compose(
     }
     _check_wording(wording, kind=kind, mode=mode)
     _check_words(words)
-    notice = Notice(wording, f"{meeting.issuer.short_name}{meeting.title}", mode, words)
+    title = f"{meeting.issuer.short_name}{meeting.title}"
+    notice = Notice(wording, title, mode, words, meeting.pk)
     if notice.units() > MOST_UNITS:
         raise BadWording(
             _("短信共%(units)s字,超过%(most)s字。") % {"units": notice.units(), "most": MOST_UNITS}
@@ -202,11 +230,3 @@ def _check_words(words: Mapping[str, str]) -> None:
             raise BadWording(
                 _("变量“%(name)s”的内容含有【】或花括号,不能写入短信。") % {"name": name}
             )
-
-
-def _fill(text: str, words: Mapping[str, str]) -> str:
-    return _BRACES.sub(lambda brace: words[brace[1]], text)
-
-
-def _link_of(character: str) -> str:
-    return f"{settings.PUBLIC_URL}/v/{character * links.CHARACTERS}"

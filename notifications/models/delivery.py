@@ -39,6 +39,10 @@ class DeliveryBatch(models.Model):
         indexes = [
             # read by tasks.ring and run_gateway: what waits for a gateway, oldest first
             models.Index(fields=["gateway", "id"], condition=Q(state="READY"), name="batch_ready"),
+            # read by claims.is_unfinished and campaigns.finish_campaigns
+            models.Index(
+                fields=["campaign"], condition=Q(state__in=["READY", "LEASED"]), name="batch_open"
+            ),
             # read by the reaper: leases that ran out
             models.Index(fields=["lease_until"], condition=Q(state="LEASED"), name="batch_leased"),
         ]

@@ -171,7 +171,7 @@ def retry_after(answer: Answer) -> float:
 
 def reason(code: object) -> str:
     """A carrier's code, of which a number that it may quote is taken out."""
-    return without_personal_data(str(code))[:REASON_CHARACTERS]
+    return without_personal_data(str(code))[:REASON_CHARACTERS] if code else ""
 
 
 def send_each(

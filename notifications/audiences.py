@@ -70,18 +70,18 @@ _RULES = {
 }
 
 
-def select_audience(campaign: Campaign) -> tuple[str, list[Any]]:
-    """SQL and parameters of a SELECT of the ids of the campaign's holders.
+def select_audience(campaign: Campaign, *, within: tuple[int, int]) -> tuple[str, list[Any]]:
+    """SQL and parameters of a SELECT of the ids of the campaign's holders within a range of ids.
 
     KeyDestroyed when the meeting's keys are gone.
     """
-    select, parameters = _classify(campaign)
+    select, parameters = _classify(campaign, within)
     return f"SELECT id FROM ({select}) AS classified WHERE left_out = ''", parameters  # noqa: S608
 
 
 def count_left_out(campaign: Campaign) -> Counter[str]:
     """The meeting's holders by why the campaign leaves them out; "" for those it tells."""
-    select, parameters = _classify(campaign)
+    select, parameters = _classify(campaign, ids.holder_range(campaign.meeting_id))
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT left_out, count(*) FROM ({select}) AS classified GROUP BY left_out",  # noqa: S608
@@ -90,8 +90,8 @@ def count_left_out(campaign: Campaign) -> Counter[str]:
         return Counter(dict(cursor.fetchall()))
 
 
-def _classify(campaign: Campaign) -> tuple[str, list[Any]]:
-    """A SELECT of (id, left_out) over all holders of the meeting, one pass."""
+def _classify(campaign: Campaign, within: tuple[int, int]) -> tuple[str, list[Any]]:
+    """A SELECT of (id, left_out) over the meeting's holders of a range of ids, one pass."""
     rule = _RULES[Kind(campaign.kind)]
     earlier = Campaign.objects.filter(meeting_id=campaign.meeting_id, kind=rule.earlier)
     numbers = list(earlier.exclude(pk=campaign.pk).values_list("number", flat=True))
@@ -113,7 +113,7 @@ def _classify(campaign: Campaign) -> tuple[str, list[Any]]:
     """  # noqa: S608
     return select, [
         suppressions.indexes_at(campaign.meeting_id),
-        *ids.delivery_range(campaign.meeting_id),
+        *(holder << ids.DELIVERY_BITS for holder in within),
         *(ids.STEP_BITS, (1 << ids.CAMPAIGN_BITS) - 1, numbers),
-        *ids.holder_range(campaign.meeting_id),
+        *within,
     ]

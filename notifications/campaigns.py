@@ -1,11 +1,12 @@
 """The life of a campaign (发送批次): planned by one person, approved by another, then sent.
 
-    DRAFT -> APPROVED -> RUNNING <-> PAUSED -> DONE          aside: CANCELLED
-                            ^-------------------'  when a later step of the plan is due
+    PLANNING -> DRAFT -> APPROVED -> RUNNING <-> PAUSED -> DONE          aside: CANCELLED
+                                        ^-------------------'  when a later step of the plan is due
 
 Planning freezes the audience: one delivery a holder, in batches of 500 that workers claim once the
-campaign runs (dispatching.py), so what is approved is what is sent. A verb locks the campaign, so
-no step is taken twice.
+campaign runs (dispatching.py), so what is approved is what is sent. A long register is planned part
+by part in the background, each part a transaction that also says how far it came. A verb locks the
+campaign, so no step is taken twice.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from django.db.models import Max
 from django.utils.translation import gettext_lazy as _
 
 from meetings import journal
+from meetings.keys import KeyDestroyed
 from meetings.models import Meeting
-from notifications import hours, planning, preview, routing
+from notifications import hours, planning, preview, recalling, routing
 from notifications.deliveries import change_deliveries, forget_deliveries
 from notifications.models import Campaign, Delivery
 from notifications.sendable import (
@@ -50,6 +52,7 @@ __all__ = [
 ]
 
 SYSTEM = "system:sender"
+PLANNED_AT_ONCE = 100_000  # holders of the register: some seconds
 Kind = Campaign.Kind
 State = Campaign.State
 
@@ -75,8 +78,10 @@ def plan_campaign(
 ) -> Campaign:
     """A draft with its audience frozen, its preview worked out and the meeting's next number.
 
-    `plan` is as routing.py says; `wording` is for its gateways that carry personal links,
-    `code_wording` for those that carry vote codes. Any CannotSend leaves nothing behind.
+    Of a register longer than PLANNED_AT_ONCE only the campaign, in state PLANNING: `plan_waiting`
+    freezes its audience. `plan` is as routing.py says; `wording` is for its gateways that carry
+    personal links, `code_wording` for those that carry vote codes. Any CannotSend leaves nothing
+    behind.
     """
     # Two who plan at once get their numbers, and their audiences, one after the other.
     meetings = Meeting.objects.select_for_update(of=["self"]).select_related("issuer")
@@ -94,18 +99,76 @@ def plan_campaign(
         start_at=start_at,
         alarm_percent=alarm_percent,
         created_by=by,
+        state=State.PLANNING,
+        planning_since=now,
     )
-    check_sendable(campaign)
+    check_sendable(campaign, is_new=True)
     if start_at is not None and start_at <= now:
         raise StartPassed
     campaign.save()
-    campaign.planned = planning.plan_deliveries(campaign, now=now)
+    if planning.last_holder(meeting_id) <= PLANNED_AT_ONCE:
+        planning.plan_deliveries(campaign, now=now)
+        _finish_planning(campaign, now=now)
+    return campaign
+
+
+def plan_waiting(*, now: datetime) -> bool:
+    """Freeze the next part of every audience that is being frozen; whether more is to be done.
+
+    What one process is at, another passes over. A campaign that cannot be sent after all is
+    cancelled with the reason on its page, since nobody waits for an answer any more.
+    """
+    waiting = Campaign.objects.filter(state=State.PLANNING).order_by("id")
+    more = False
+    for campaign_id in waiting.values_list("id", flat=True):
+        try:
+            more |= _go_on_planning(campaign_id, now=now)
+        except CannotSend as refusal:
+            _abandon(campaign_id, str(refusal), now=now)
+        except KeyDestroyed:
+            _abandon(campaign_id, _("会议的密钥已销毁,无法读取手机号码。"), now=now)
+    return more
+
+
+@transaction.atomic
+def _go_on_planning(campaign_id: int, *, now: datetime) -> bool:
+    """One part of one campaign; False when it was the last, or another process is at it."""
+    mine = Campaign.objects.select_for_update(of=["self"], skip_locked=True)
+    campaign = mine.filter(pk=campaign_id, state=State.PLANNING).first()
+    if campaign is None:
+        return False
+    # Two campaigns of a meeting take turns, so that neither tells whom the other has just taken.
+    meetings = Meeting.objects.select_for_update(of=["self"]).select_related("issuer")
+    campaign.meeting = meetings.get(pk=campaign.meeting_id)
+    check_sendable(campaign)
+    if planning.plan_part(campaign, now=now):
+        planning.get_ready(campaign)
+        _finish_planning(campaign, now=now)
+        return False
+    campaign.save(update_fields=["planned", "looked_at"])
+    return True
+
+
+def _finish_planning(campaign: Campaign, *, now: datetime) -> None:
+    """Its audience is frozen: NobodyToTell when that is empty."""
     if not campaign.planned:
         raise NobodyToTell
     campaign.preview = preview.work_out(campaign)
-    campaign.save(update_fields=["planned", "preview"])
-    _note(campaign, "planned", by=by, now=now, planned=campaign.planned, kind=kind)
-    return campaign
+    campaign.state = State.DRAFT
+    campaign.save(update_fields=["planned", "looked_at", "preview", "state"])
+    kind = campaign.kind
+    _note(campaign, "planned", by=campaign.created_by, now=now, planned=campaign.planned, kind=kind)
+
+
+@transaction.atomic
+def _abandon(campaign_id: int, reason: Any, *, now: datetime) -> None:
+    """Take back what was planned of a campaign that cannot be planned to its end."""
+    campaign = _take(campaign_id, since=[State.PLANNING])
+    forget_deliveries(campaign)
+    campaign.state, campaign.done_at, campaign.planned = State.CANCELLED, now, 0
+    campaign.pause_reason = str(reason)[:200]
+    campaign.save(update_fields=["state", "done_at", "planned", "pause_reason"])
+    _note(campaign, "plan_refused", by=SYSTEM, now=now, reason=campaign.pause_reason)
 
 
 @transaction.atomic
@@ -187,16 +250,18 @@ def continue_campaign(campaign_id: int, *, now: datetime) -> Campaign:
 
 @transaction.atomic
 def cancel_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
-    """Send no more of it, ever. Messages that left are not called back.
+    """Send no more of it, ever. What left is called back where its gateway can (recalling.py).
 
     Of one that was never started nothing stays but its own row.
     """
-    campaign = _take(campaign_id, since=[State.DRAFT, State.APPROVED, State.RUNNING, State.PAUSED])
+    before = (State.PLANNING, State.DRAFT, State.APPROVED)
+    campaign = _take(campaign_id, since=[*before, State.RUNNING, State.PAUSED])
     campaign.state, campaign.done_at = State.CANCELLED, now
     campaign.save(update_fields=["state", "done_at"])
     if campaign.started_at is None:
-        withheld = forget_deliveries(campaign)
+        withheld, to_recall = forget_deliveries(campaign), 0
     else:
+        to_recall = recalling.begin_recall(campaign)
         withheld = change_deliveries(
             campaign,
             since=Delivery.State.QUEUED,
@@ -205,7 +270,7 @@ def cancel_campaign(campaign_id: int, *, by: str, now: datetime) -> Campaign:
             at=now,
         )
         campaign.batches.filter(state="READY").update(state="DONE")
-    _note(campaign, "cancelled", by=by, now=now, withheld=withheld)
+    _note(campaign, "cancelled", by=by, now=now, withheld=withheld, recall=bool(to_recall))
     return campaign
 
 

@@ -98,6 +98,7 @@ def next_round(*, already_rung: int, at_most: int, now: datetime) -> list[int]:
     next_steps.take_next_steps(now=now)
     campaigns.start_due(now=now)
     campaigns.finish_campaigns(now=now)
+    unusable = [name for name in easing.waiting_for() if not gateways.is_usable(name)]
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -109,7 +110,7 @@ def next_round(*, already_rung: int, at_most: int, now: datetime) -> list[int]:
             OFFSET %s LIMIT %s
             """,
             [
-                *(campaigns.awake(now=now), gateways.with_own_process()),
+                *(campaigns.awake(now=now), [*gateways.with_own_process(), *unusable]),
                 *(already_rung, max(0, at_most - already_rung)),
             ],
         )

@@ -88,6 +88,8 @@ def _send_claimed(claim: Claim, *, clock: Clock) -> None:
     """Send sub-batches until none is queued, or something says stop."""
     campaign = Campaign.objects.select_related("meeting__issuer").get(pk=claim.campaign_id)
     campaigns.check_sendable(campaign)
+    if not gateways.is_usable(claim.gateway):
+        return  # others of the plan go on; easing.py gives them what waits for it
     gateway = gateways.gateway(claim.gateway)
     notice = wording.compose_for(campaign, wording.mode_of(claim.gateway))
     has_next_step = claim.step + 1 < len(campaign.plan)
@@ -110,7 +112,11 @@ def _send_claimed(claim: Claim, *, clock: Clock) -> None:
             if results is None:
                 return
             answers += [result.outcome for result in results]
-            if reason := _reason_to_pause(campaign, results, answers):
+            if (refused := _refusal(results)) and easing.put_aside(
+                claim, reason=refused, now=clock()
+            ):
+                return
+            if reason := refused or _reason_to_pause(campaign, answers):
                 _pause(claim, reason, now=clock())
                 return
             setbacks = setbacks + 1 if _holds_back(gateway, results) else 0
@@ -144,16 +150,19 @@ def _hand_over(
     return results
 
 
-def _reason_to_pause(
-    campaign: Campaign, results: Sequence[Result], answers: Sequence[Outcome]
-) -> str:
+def _refusal(results: Sequence[Result]) -> str:
+    """That the gateway refuses whatever it is handed, in words: blank when it does not."""
+    for result in results:
+        if result.outcome is Outcome.MISCONFIGURED:
+            return _("通道拒绝了请求(%s),请检查通道设置。") % result.reason
+    return ""
+
+
+def _reason_to_pause(campaign: Campaign, answers: Sequence[Outcome]) -> str:
     """Why a person should look before more is sent: blank when nothing is wrong.
 
     `answers` are those of the whole batch so far.
     """
-    for result in results:
-        if result.outcome is Outcome.MISCONFIGURED:
-            return _("通道拒绝了请求(%s),请检查通道设置。") % result.reason
     failures = answers.count(Outcome.REJECTED) + answers.count(Outcome.UNKNOWN)
     if failures >= ALARMING_FAILURES and failures * 100 > campaign.alarm_percent * len(answers):
         # Without counts: what was tried of a batch of a reminder tells how many have voted.

@@ -13,14 +13,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Set
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from notifications import routing
-from notifications.models import DeliveryBatch, GatewayHealth
+from notifications.models import Campaign, DeliveryBatch, GatewayHealth
 from voting_portal import gateways
+
+if TYPE_CHECKING:
+    from notifications.claims import Claim
 
 SLOT_SECONDS = 10
 ERROR_WINDOW, ERRORS, ERROR_SHARE = timedelta(seconds=60), 50, 0.1
@@ -62,7 +66,7 @@ def ease_off(*, now: datetime) -> list[str]:
 
     Returns the names of those whose points changed; at most one of a kind.
     """
-    names = sorted(settings.GATEWAYS)
+    names = sorted(filter(gateways.is_usable, settings.GATEWAYS))
     GatewayHealth.objects.bulk_create(
         [GatewayHealth(gateway=name) for name in names], ignore_conflicts=True
     )
@@ -78,9 +82,54 @@ def ease_off(*, now: datetime) -> list[str]:
         kinds[gateways.gateway(name).kind.value].append(rows[name])
     changed = [row for peers in kinds.values() if (row := _change(peers, illnesses, now=now))]
     GatewayHealth.objects.bulk_update(changed, ["points", "reason", "changed_at"])
-    if changed:
-        _deal_again({row.gateway for row in changed})
+    unusable = set(waiting_for()) - set(names)
+    if changed or unusable:
+        _deal_again({row.gateway for row in changed} | unusable)
     return [row.gateway for row in changed]
+
+
+@transaction.atomic
+def put_aside(claim: Claim, *, reason: str, now: datetime) -> bool:
+    """Take all points from a gateway that refuses whatever it is handed, if others can do its work.
+
+    False, and nothing changed, when none of the batch's step can: then a person is needed. It gets
+    its points back as any gateway that is well, and loses them again should it refuse again.
+    """
+    batch = DeliveryBatch.objects.select_related("campaign").get(pk=claim.batch_id)
+    step = routing.read_plan(batch.campaign.plan)[claim.step]
+    rest = {way.gateway for way in routing.usable_ways(step, batch.carrier)} - {claim.gateway}
+    tired = GatewayHealth.objects.filter(gateway__in=rest, points=0)
+    if not rest - set(tired.values_list("gateway", flat=True)):
+        return False
+    GatewayHealth.objects.update_or_create(
+        gateway=claim.gateway, defaults={"points": 0, "reason": reason[:100], "changed_at": now}
+    )
+    _deal_again({claim.gateway})
+    return True
+
+
+def alarms(campaign: Campaign) -> list[str]:
+    """What is wrong with the gateways of a campaign, in words: one line for each that is eased off,
+    or put aside because its settings are wrong.
+    """
+    names = [way["gateway"] for step in campaign.plan for way in step]
+    unusable = [name for name in names if not gateways.is_usable(name)]
+    lines = [
+        _("通道“%(name)s”的设置有误或已被删除,已停用;其他通道继续发送。") % {"name": name}
+        for name in unusable
+    ]
+    eased = GatewayHealth.objects.filter(gateway__in=names, points__lt=GatewayHealth.AT_REST)
+    return lines + [
+        _("通道“%(name)s”已降至%(points)s%%的份额:%(reason)s")
+        % {"name": row.gateway, "points": row.points, "reason": row.reason}
+        for row in eased.exclude(gateway__in=unusable).order_by("gateway")
+    ]
+
+
+def waiting_for() -> list[str]:
+    """Names of the gateways for which batches wait."""
+    waiting = DeliveryBatch.objects.filter(state=DeliveryBatch.State.READY)
+    return list(waiting.order_by("gateway").values_list("gateway", flat=True).distinct())
 
 
 def _change(
@@ -134,12 +183,9 @@ def _deal_again(changed: Set[str]) -> None:
     rows = waiting.values_list("campaign_id", "campaign__plan", "step", "carrier").distinct()
     points = dict(GatewayHealth.objects.values_list("gateway", "points"))
     for campaign_id, plan, step, carrier in rows.order_by("campaign_id", "step", "carrier"):
-        ways = [
-            way
-            for way in routing.read_plan(plan)[step]
-            if way.gateway in settings.GATEWAYS and way.serves(carrier)
-        ]
-        if len(ways) > 1 and changed & {way.gateway for way in ways}:
+        planned = routing.read_plan(plan)[step]
+        ways = routing.usable_ways(planned, carrier)
+        if len(planned) > 1 and ways and changed & {way.gateway for way in planned}:
             _deal(campaign_id, step, carrier, turns=routing.turns(ways, points))
 
 

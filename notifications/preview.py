@@ -85,7 +85,7 @@ def _channel(campaign: Campaign, gateway: str, by_name: dict[int, int]) -> dict[
     notice = wording.compose_for(campaign, wording.mode_of(gateway))
     segments: defaultdict[int, int] = defaultdict(int)
     for name_units, messages in by_name.items():
-        segments[wording.segments_of(notice.units(name_units))] += messages
+        segments[notice.segments_with(name_units)] += messages
     billed = sum(number * messages for number, messages in segments.items())
     price = settings.GATEWAYS[gateway].get("price")  # yuan a segment
     return {

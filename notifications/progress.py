@@ -119,11 +119,16 @@ def progress(campaign: Campaign, *, now: datetime) -> Progress:
 
 
 def through_at(campaign: Campaign, figures: Progress, *, now: datetime) -> datetime | None:
-    """When the last message should have left at the present rate; None when none is left."""
+    """When the last message should have left at the present rate; None when none is left, or no
+    gateway to take it.
+    """
     if not figures.waiting:
         return None
     measured = figures.rate if hours.may_send(campaign, now) else 0.0
-    seconds = figures.waiting / (measured or _agreed_rate(campaign))
+    rate = measured or _agreed_rate(campaign)
+    if not rate:
+        return None
+    seconds = figures.waiting / rate
     return hours.through_at(campaign, seconds=seconds, now=now)
 
 
@@ -133,6 +138,7 @@ def _agreed_rate(campaign: Campaign) -> float:
         gateways.gateway(way["gateway"]).rate
         / wording.compose_for(campaign, wording.mode_of(way["gateway"])).segments
         for way in campaign.plan[0]
+        if gateways.is_usable(way["gateway"])
     )
 
 

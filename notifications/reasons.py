@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from voting_portal import gateways
 from voting_portal.gateways.protocol import ExplainsReasons
 
+REVOKED = "revoked"
 OURS = {
     "voted": _("已投票"),
     "cancelled": _("发送批次已取消"),
@@ -17,7 +18,7 @@ OURS = {
     "no answer": _("通道没有应答"),
     "unreadable answer": _("通道的应答无法读取"),
     "no receipt": _("逾期没有状态报告"),
-    "revoked": _("已撤回"),
+    REVOKED: _("已撤回"),
     "ConnectionRefusedError": _("通道拒绝连接"),
     "TimeoutError": _("通道超时"),
     "RemoteDisconnected": _("通道中断连接"),
@@ -30,10 +31,9 @@ def known_words(gateway_name: str) -> dict[str, str]:
     A gateway that was taken out of the settings explains nothing any more.
     """
     ours = {code: str(words) for code, words in OURS.items()}
-    try:
-        gateway = gateways.gateway(gateway_name)
-    except gateways.NoSuchGateway:
+    if not gateways.is_usable(gateway_name):
         return ours
+    gateway = gateways.gateway(gateway_name)
     if not isinstance(gateway, ExplainsReasons):
         return ours
     return {code: str(words) for code, words in gateway.reasons.items()} | ours

@@ -21,6 +21,7 @@ from meetings.keys import keystore
 from meetings.rewrapping import Column
 from notifications import easing, outcomes, references
 from notifications.models import Delivery, Receipt
+from notifications.reasons import REVOKED
 from notifications.references import Line, Word
 from notifications.withdrawals import take_replies
 from voting_portal import gateways
@@ -118,10 +119,11 @@ def _read_lines(receipt: Receipt) -> list[Line]:
     if receipt.phones is not None:
         phones = json.loads(keystore().unwrap(bytes(receipt.phones), context=_PHONES))
     lines = []
-    for (ref, gateway_ref, report, reason), phone in zip(receipt.lines, phones, strict=True):
+    for (ref, gateway_ref, report, code), phone in zip(receipt.lines, phones, strict=True):
         delivery = references.own_delivery(ref)
         if delivery or gateway_ref:
             state = STATES[Report(report)]
+            reason = REVOKED if Report(report) is Report.REVOKED else code
             lines.append(Line(receipt.gateway, delivery, gateway_ref, phone, state, reason))
     return lines
 

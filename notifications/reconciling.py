@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 def reconcile(*, now: datetime) -> None:
     """The nightly round: ask, expire, throw away."""
-    for name in settings.GATEWAYS:
+    for name in filter(gateways.is_usable, settings.GATEWAYS):
         ask_gateway(name, now=now)
     expire_unknown(now=now)
     for rows, field, kept in KEPT:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from notifications.carriers import CARRIERS, UNTOLD
@@ -73,11 +74,18 @@ def check_plan(plan: Any) -> None:
             gateways.gateway(name)
         except gateways.NoSuchGateway:
             raise BadPlan(_("没有名为“%(name)s”的通道。") % {"name": name}) from None
+        except (ImproperlyConfigured, LookupError, ValueError, TypeError):
+            raise BadPlan(_("通道“%(name)s”的设置有误。") % {"name": name}) from None
     for number, step in enumerate(steps, start=1):
         if len({gateways.gateway(way.gateway).kind for way in step}) > 1:
             raise BadPlan(_("第%(number)s步的通道须为同一类。") % {"number": number})
     if not any(way.serves(UNTOLD) for step in steps for way in step):
         raise BadPlan(_("方案中须至少有一个面向所有运营商的通道。"))
+
+
+def is_followable(plan: Plan) -> bool:
+    """Whether a gateway of the plan can still be used: what others cannot do, it goes on with."""
+    return any(gateways.is_usable(way["gateway"]) for step in plan for way in step)
 
 
 def in_words(plan: Plan) -> str:
@@ -98,8 +106,8 @@ def routes(plan: Plan, *, since: int = 0) -> list[Route]:
     """For each carrier the first step from `since` on that serves it, and the turns in it.
 
     One route for everybody, of the carrier UNTOLD, when the plan asks for no carrier. A carrier
-    that no step serves any more is left out. Gateways that were removed from the settings, or that
-    are eased off, have no part; see easing.py.
+    that no step serves any more is left out. Gateways that were removed from the settings, are
+    misconfigured or eased off have no part; see easing.py.
     """
     steps = read_plan(plan)
     asks = any(
@@ -109,11 +117,16 @@ def routes(plan: Plan, *, since: int = 0) -> list[Route]:
     found = []
     for carrier in (UNTOLD, *CARRIERS) if asks else (UNTOLD,):
         for number, step in enumerate(steps[since:], start=since):
-            ways = [way for way in step if way.gateway in settings.GATEWAYS and way.serves(carrier)]
+            ways = usable_ways(step, carrier)
             if ways:
                 found.append(Route(carrier, number, turns(ways, points)))
                 break
     return found
+
+
+def usable_ways(step: Sequence[Way], carrier: str) -> list[Way]:
+    """The gateways of a step that take a carrier's phones and whose settings are right."""
+    return [way for way in step if gateways.is_usable(way.gateway) and way.serves(carrier)]
 
 
 def turns(ways: Sequence[Way], points: Mapping[str, int]) -> list[str]:

@@ -68,12 +68,16 @@ class OutsideHours(CannotSend):
     message = hours.BadHours.message
 
 
-def check_sendable(campaign: Campaign) -> None:
-    """CannotSend when its meeting, plan, hours or wordings do not allow the campaign (any more)."""
+def check_sendable(campaign: Campaign, *, is_new: bool = False) -> None:
+    """CannotSend when its meeting, plan, hours or wordings do not allow the campaign (any more).
+
+    Of a new one every gateway has to work; one that was planned goes on with those that do.
+    """
     if campaign.meeting.state not in SENDABLE[Kind(campaign.kind)]:
         raise WrongMeetingState(campaign.kind, campaign.meeting.state)
     try:
-        routing.check_plan(campaign.plan)
+        if is_new or not routing.is_followable(campaign.plan):
+            routing.check_plan(campaign.plan)
         hours.check_hours(campaign.send_from, campaign.send_until)
     except routing.BadPlan as refusal:
         raise CannotRoute(refusal.message) from None

@@ -9,10 +9,11 @@ from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from notifications import claims, dispatching, receipts, reconciling
+from notifications import campaigns, claims, dispatching, recalling, receipts, reconciling
 from voting_portal.gateways import pacing
 
 SENDING_QUEUE = "sending"
+RECALL_SECONDS = 10.0  # then other tasks of the queue have their turn
 BATCHES_RUNG = 1_000  # half a million messages: more than workers send between two rounds
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,28 @@ def ring_now() -> None:
         ring.delay()
     except OperationalError as error:
         logger.warning("no bell now: %s", type(error).__name__)
+
+
+@shared_task(name="notifications.tasks.plan")
+def plan() -> None:
+    """Freeze the next part of the audiences that are being frozen; then again, until all are."""
+    if campaigns.plan_waiting(now=timezone.now()):
+        plan.delay()
+
+
+def plan_now() -> None:
+    """Begin without waiting for the beat's next round; when Redis is away, that round will do."""
+    try:
+        plan.delay()
+    except OperationalError as error:
+        logger.warning("no bell now: %s", type(error).__name__)
+
+
+@shared_task(name="notifications.tasks.recall")
+def recall() -> None:
+    """Call back what cancelled campaigns have handed over, a while at a time."""
+    if recalling.recall_waiting(now=timezone.now(), seconds=RECALL_SECONDS):
+        recall.delay()
 
 
 @shared_task(name="notifications.tasks.apply_receipts")

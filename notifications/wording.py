@@ -83,7 +83,13 @@ class Notice:
     @property
     def segments(self) -> int:
         """What one message costs at most."""
-        return segments_of(self.units())
+        return self.segments_with(LONGEST_NAME)
+
+    def segments_with(self, name_units: int) -> int:
+        """What a message costs at most to a holder whose masked name has so many units."""
+        text = self.sample(name="")
+        has_pairs = self.has_name or units(text) > len(text)
+        return segments_of(self.units(name_units), has_pairs=has_pairs)
 
     @property
     def _own(self) -> str:
@@ -192,13 +198,25 @@ def units(text: str) -> int:
 
 
 def segments(text: str) -> int:
-    """How many messages the carrier counts and bills for this text."""
-    return segments_of(units(text))
+    """How many messages the carrier counts and bills for this text: 70 units in one, 67 in each of
+    several, and no character cut in two (voting_portal/gateways/dialect.py does the cutting).
+    """
+    if units(text) <= 70:
+        return 1
+    begun, room = 1, 67
+    for character in text:
+        needed = 2 if ord(character) > 0xFFFF else 1
+        if needed > room:
+            begun, room = begun + 1, 67
+        room -= needed
+    return begun
 
 
-def segments_of(length: int) -> int:
-    """The same of a length in units: 70 in one message, 67 in each of several."""
-    return 1 if length <= 70 else -(-length // 67)
+def segments_of(length: int, *, has_pairs: bool = False) -> int:
+    """The same of any text so long, in units; at most, where a character of two units would have
+    to be kept whole at the end of a message.
+    """
+    return 1 if length <= 70 else -(-length // (66 if has_pairs else 67))
 
 
 def _check_wording(wording: str, *, kind: str, mode: LinkMode) -> None:

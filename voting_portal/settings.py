@@ -213,6 +213,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=30),
         "options": {"expires": 30},
     },
+    "go on planning large campaigns": {
+        "task": "notifications.tasks.plan",
+        "schedule": timedelta(seconds=15),
+        "options": {"expires": 15},
+    },
+    "call back what cancelled campaigns handed over": {
+        "task": "notifications.tasks.recall",
+        "schedule": timedelta(seconds=15),
+        "options": {"expires": 15},
+    },
     "apply delivery receipts": {
         "task": "notifications.tasks.apply_receipts",
         "schedule": timedelta(seconds=5),

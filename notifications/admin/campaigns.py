@@ -11,18 +11,22 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from notifications import charts, dispatching, hours, preview, routing, wording
+from notifications import charts, dispatching, easing, hours, preview, routing, wording
 from notifications.admin.deliveries import export_deliveries, list_deliveries, show_dead_letters
 from notifications.admin.planning import plan_page
 from notifications.admin.reach import reach_page
 from notifications.admin.steps import STEPS, STEPS_FROM, take_step, try_out
 from notifications.audiences import LEFT_OUT
 from notifications.models import Campaign
+from notifications.planning import planning_progress
 from notifications.progress import progress, tells_of_votes, through_at
+from notifications.recalling import recall_progress
 from voting_portal.admin import OperatorAdmin
 
 State = Campaign.State
 View = Callable[..., HttpResponseBase]
+AT_WORK = (State.APPROVED, State.RUNNING, State.PAUSED)
+REFRESH_SECONDS_WHEN_PLANNING = 2
 REFRESH_SECONDS, REFRESH_SECONDS_WHEN_LARGE, LARGE = 5, 30, 200_000
 
 
@@ -70,13 +74,21 @@ class CampaignAdmin(OperatorAdmin):
         """What the campaign's page shows above its fields."""
         now = timezone.now()
         is_planned = campaign.state in (State.DRAFT, State.APPROVED)
+        if campaign.state == State.PLANNING:
+            return {
+                "planning": planning_progress(campaign, now=now),
+                "steps": _steps(campaign),
+                "is_planned": True,
+                "refresh": REFRESH_SECONDS_WHEN_PLANNING,
+            }
         shown = _preview(campaign) if is_planned else _progress(campaign)
         is_running = campaign.state == State.RUNNING
         return shown | {
-            "steps": [(name, STEPS[name][1]) for name in STEPS_FROM.get(State(campaign.state), ())],
+            "steps": _steps(campaign),
             "is_planned": is_planned,
             "is_secret": tells_of_votes(campaign),
             "hindrance": dispatching.hindrance(campaign),
+            "alarms": easing.alarms(campaign) if campaign.state in AT_WORK else (),
             "opens_at": None
             if not is_running or hours.may_send(campaign, now)
             else hours.next_opening(campaign, now),
@@ -84,6 +96,10 @@ class CampaignAdmin(OperatorAdmin):
             if is_running
             else None,
         }
+
+
+def _steps(campaign: Campaign) -> list[tuple[str, Any]]:
+    return [(name, STEPS[name][1]) for name in STEPS_FROM.get(State(campaign.state), ())]
 
 
 def _preview(campaign: Campaign) -> dict[str, Any]:
@@ -113,6 +129,7 @@ def _progress(campaign: Campaign) -> dict[str, Any]:
         through = None  # the issuer's name has changed since
     return {
         "progress": figures,
+        "recall": recall_progress(campaign) if campaign.state == State.CANCELLED else None,
         "bar": charts.bar(figures),
         "columns": charts.columns(figures.by_hour) if figures.by_hour else "",
         "hours": figures.by_hour[-charts.MOST_HOURS :],

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from meetings.models import Meeting
-from notifications import campaigns, routing, sendable, wording
+from notifications import campaigns, routing, sendable, tasks, wording
 from notifications.models import Campaign
 from notifications.wording import LinkMode
 from voting_portal import gateways
@@ -54,6 +54,8 @@ class PlanWidget(forms.Widget):
         }
         rows = []
         for gateway, options in settings.GATEWAYS.items():
+            if not gateways.is_usable(gateway):
+                continue
             step, weight = chosen.get(gateway, (0, 1))
             rows.append(
                 {
@@ -170,6 +172,8 @@ def plan_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
         except sendable.CannotSend as refusal:
             form.add_error(FIELD_OF.get(type(refusal)), refusal.message)
         else:
+            if campaign.state == Campaign.State.PLANNING:
+                tasks.plan_now()
             return redirect("admin:notifications_campaign_change", campaign.pk)
     context = {**site.each_context(request), "title": _("新的发送批次"), "form": form}
     status = 422 if form.errors else 200

@@ -32,6 +32,7 @@ STEPS: dict[str, tuple[Callable[..., Any], Any]] = {
 }
 # What the campaign's page offers; retry and release are on the page of dead letters.
 STEPS_FROM = {
+    State.PLANNING: ("cancel",),
     State.DRAFT: ("approve", "cancel"),
     State.APPROVED: ("start", "cancel"),
     State.RUNNING: ("pause", "cancel"),

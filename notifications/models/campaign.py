@@ -25,6 +25,7 @@ class Campaign(models.Model):
         RESULT = "RESULT", _("结果通知")
 
     class State(models.TextChoices):
+        PLANNING = "PLANNING", _("正在确定发送对象")
         DRAFT = "DRAFT", _("草稿")
         APPROVED = "APPROVED", _("已复核")
         RUNNING = "RUNNING", _("发送中")
@@ -57,6 +58,9 @@ class Campaign(models.Model):
     created_by = models.CharField(_("创建人"), max_length=60, editable=False)
     approved_by = models.CharField(_("复核人"), max_length=60, blank=True, editable=False)
     planned = models.PositiveIntegerField(_("发送对象数"), default=0, editable=False)
+    # While its audience is being frozen: the last holder looked at, by its number in the register.
+    looked_at = models.PositiveIntegerField(default=0, editable=False)
+    planning_since = models.DateTimeField(null=True, editable=False)
     # What its approver read: see preview.py.
     preview = models.JSONField(default=dict, editable=False)
     started_at = models.DateTimeField(_("开始时间"), null=True, editable=False)
@@ -69,7 +73,7 @@ class Campaign(models.Model):
             one_of("kind", "NOTICE REMINDER CORRECTION RESULT", name="campaign_kind_known"),
             one_of(
                 "state",
-                "DRAFT APPROVED RUNNING PAUSED DONE CANCELLED",
+                "PLANNING DRAFT APPROVED RUNNING PAUSED DONE CANCELLED",
                 name="campaign_state_known",
             ),
             models.UniqueConstraint(fields=["meeting", "number"], name="campaign_number_once"),
@@ -90,6 +94,8 @@ class Campaign(models.Model):
             ),
         ]
         indexes = [
+            # read by campaigns.plan_waiting
+            models.Index(fields=["id"], condition=Q(state="PLANNING"), name="campaign_planning"),
             # read by campaigns.start_due: what a person approved for a later hour
             models.Index(
                 fields=["start_at"],

@@ -20,6 +20,11 @@ class DeliveryBatch(models.Model):
         LEASED = "LEASED", _("发送中")
         DONE = "DONE", _("已处理")
 
+    class Recall(models.TextChoices):
+        NONE = "", _("不撤回")
+        DUE = "DUE", _("待撤回")
+        DONE = "DONE", _("已请求撤回")
+
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="batches")
     step = models.PositiveSmallIntegerField(default=0)  # of the campaign's plan
     gateway = models.CharField(max_length=30)
@@ -30,10 +35,17 @@ class DeliveryBatch(models.Model):
     is_begun = models.BooleanField(db_default=False)
     claim = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
+    # after its campaign was cancelled: see recalling.py
+    recall = models.CharField(max_length=4, choices=Recall, blank=True, db_default="")
+    recall_asked = models.PositiveSmallIntegerField(db_default=0)
+    recall_taken = models.PositiveSmallIntegerField(db_default=0)
 
     class Meta:
         constraints = [
             one_of("state", "READY LEASED DONE", name="batch_state_known"),
+            models.CheckConstraint(
+                condition=Q(recall__in=["", "DUE", "DONE"]), name="batch_recall_known"
+            ),
             models.CheckConstraint(condition=Q(step__lt=8), name="batch_step_fits_id"),
         ]
         indexes = [
@@ -43,6 +55,8 @@ class DeliveryBatch(models.Model):
             models.Index(
                 fields=["campaign"], condition=Q(state__in=["READY", "LEASED"]), name="batch_open"
             ),
+            # read by recalling.recall_waiting
+            models.Index(fields=["id"], condition=Q(recall="DUE"), name="batch_recall_due"),
             # read by the reaper: leases that ran out
             models.Index(fields=["lease_until"], condition=Q(state="LEASED"), name="batch_leased"),
         ]

@@ -165,7 +165,7 @@ def test_without_redis_nobody_has_a_token_and_nothing_is_sent(way, settings, tmp
 
 def test_a_message_under_way_can_be_taken_back(way):
     assert isinstance(way.gateway, CanRevoke)
-    way.ask(no_receipts=True)
+    way.ask(keep=True)
     (result,) = way.gateway.send([message("1", REACHABLE)])
     way.ask()
 

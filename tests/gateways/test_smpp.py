@@ -129,3 +129,38 @@ def test_the_test_of_the_link_is_answered_and_an_unknown_command_is_refused_by_n
     assert unknown.answer
     assert unknown.answer.command == 0x80000000
     assert unknown.status == 3
+
+
+@pytest.mark.parametrize(
+    ("bases", "taken", "reported"),
+    [
+        ({"submit_ids": "hex", "receipt_ids": "decimal"}, "7F3A", b"0000032570"),
+        ({"submit_ids": "decimal", "receipt_ids": "hex"}, "0000032570", b"7f3a"),
+        ({"submit_ids": "hex", "receipt_ids": "hex"}, "00007F3A", b"7f3a"),
+        ({}, "7F3A", b"7F3A"),
+        ({"submit_ids": "hex", "receipt_ids": "decimal"}, "a-name", b"a-name"),  # of no number
+    ],
+)
+def test_a_name_in_another_base_is_the_same_name(bases, taken, reported):
+    dialect = Smpp({**OPTIONS, **bases})
+    answer = smpp.SHORT_MESSAGE_ANSWER.pack(message_id=taken.encode())
+
+    verdict = dialect.verdict(Pdu(SUBMIT_SM | IS_ANSWER, 1, answer))
+    content = RECEIPT.replace(b"7f3a", reported) + b"stat:DELIVRD err:000 text:"
+    heard = dialect.hear(deliver(source=PHONE, esm_class=smpp.IS_RECEIPT, content=content))
+
+    assert [line.gateway_ref for line in heard.lines] == [verdict.gateway_ref]
+
+
+def test_a_parameter_names_a_message_as_it_was_taken():
+    dialect = Smpp({**OPTIONS, "submit_ids": "hex", "receipt_ids": "decimal"})
+    named = pack_parameters({smpp.RECEIPTED_MESSAGE_ID: b"7F3A\0"})
+
+    heard = dialect.hear(deliver(source=PHONE, esm_class=smpp.IS_RECEIPT, parameters=named))
+
+    assert [line.gateway_ref for line in heard.lines] == ["32570"]
+
+
+def test_one_base_without_the_other_is_refused():
+    with pytest.raises(ValueError, match="together"):
+        Smpp({**OPTIONS, "submit_ids": "hex"})

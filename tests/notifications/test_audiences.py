@@ -167,7 +167,9 @@ def test_a_cancelled_notice_has_told_nobody(meeting):
 
 def test_the_audience_is_what_was_counted(meeting):
     make_holders(meeting, 4)
-    query, parameters = select_audience(Campaign(meeting=meeting, number=0, kind="NOTICE"))
+    query, parameters = select_audience(
+        Campaign(meeting=meeting, number=0, kind="NOTICE"), within=ids.holder_range(meeting.pk)
+    )
 
     from_query = Campaign.objects.raw(f"SELECT id FROM ({query}) AS audience", parameters)
 

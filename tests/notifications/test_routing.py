@@ -151,6 +151,7 @@ def test_nobody_can_get_one_step_of_one_campaign_twice(many_gateways):
     make_holders(meeting, 10)
     campaign = start_campaign(meeting)
 
+    campaign.looked_at = 0
     again = plan_deliveries(campaign, now=timezone.now())
 
     assert again == 0

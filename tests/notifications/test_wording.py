@@ -16,9 +16,12 @@ from notifications.wording import (
     compose,
     default_wording,
     segments,
+    segments_of,
     units,
 )
 from tests.factories import make_holder, make_issuer, make_meeting
+from voting_portal.gateways import Message
+from voting_portal.gateways.dialect import cut, written
 
 pytestmark = pytest.mark.django_db
 
@@ -171,3 +174,29 @@ def test_a_variable_may_not_bring_a_second_signature(meeting):
 def test_carriers_count_utf_16_units(text, length, number):
     assert units(text) == length
     assert segments(text) == number
+
+
+RARE = "𠮷"  # two units of UTF-16
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("股" * 70, 1),
+        ("股" * 71, 2),
+        ("股" * 134, 2),
+        ("股" * 135, 3),
+        ("股" * 68 + RARE, 1),
+        ("股" * 69 + RARE, 2),
+        (RARE * 35, 1),
+        ("股" * 66 + RARE + "股" * 66, 3),  # 134 units, of which a pair lies across 67
+        ("股" * 65 + RARE + "股" * 67, 2),
+        (RARE * 67, 3),  # 33 whole ones in each
+    ],
+)
+def test_segments_are_counted_as_they_will_be_cut(text, number):
+    parts = cut(Message("1", "15400000001", text))
+
+    assert segments(text) == len(parts) == number
+    assert "".join(written(part, 8, has_header=number > 1) for part in parts) == text
+    assert segments(text) <= segments_of(units(text), has_pairs=RARE in text)

@@ -14,10 +14,11 @@ PARTITIONS = 4  # one change of the partitioned tables at a time
 PHONE = 5  # one code to a phone at a time
 JOURNAL = 6  # one entry of a meeting's journal at a time; taken by the journal's trigger
 SEQUENCER = 7  # one process at a time extends the ballot logs
+LOG_START = 8  # one process at a time begins the ballot log of a meeting
 GATEWAY = 9  # one process for a gateway's links
 PURGE = 10  # one process at a time deletes the personal data of a meeting
-MIGRATION = 13  # one migration at a time
-LOG_START = 8  # one process at a time begins the ballot log of a meeting
+RECALL = 12  # one process at a time calls messages back
+MIGRATION = 11  # one migration at a time
 
 
 def hold(kind: int, subject: int, *, shared: bool = False) -> None:

@@ -5,6 +5,7 @@ The setting GATEWAYS names them: `{"sms": {"dialect": "http_batch", "url": ..., 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = [
     "Outcome",
     "Result",
     "gateway",
+    "is_usable",
     "send_now",
     "with_own_process",
 ]
@@ -48,6 +50,9 @@ DIALECTS: dict[str, Callable[[str, Mapping[str, Any]], Gateway]] = {
     "kannel": KannelGateway,
     **dict.fromkeys(SOCKET_DIALECTS, SocketGateway),
 }
+
+
+logger = logging.getLogger(__name__)
 
 
 class NoSuchGateway(Exception):
@@ -71,12 +76,25 @@ def gateway(name: str) -> Gateway:
         raise ImproperlyConfigured(f"GATEWAYS: {name} lacks {missing}.") from None
 
 
+def is_usable(name: str) -> bool:
+    """Whether the settings have the gateway, with options that its dialect understands.
+
+    `manage.py check` says what is wrong with one that is not.
+    """
+    try:
+        gateway(name)
+    except (NoSuchGateway, ImproperlyConfigured, LookupError, ValueError, TypeError) as error:
+        logger.error("gateway %s is put aside: %s", name, type(error).__name__)
+        return False
+    return True
+
+
 def with_own_process() -> list[str]:
     """Names of the gateways that are sockets, held by `manage.py run_gateway NAME`."""
     return [
         name
         for name, options in settings.GATEWAYS.items()
-        if getattr(DIALECTS.get(options["dialect"]), "has_own_process", False)
+        if getattr(DIALECTS.get(options.get("dialect", "")), "has_own_process", False)
     ]
 
 

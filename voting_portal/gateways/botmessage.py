@@ -32,6 +32,7 @@ from voting_portal.gateways.http_exchange import (
 from voting_portal.gateways.message_ids import message_id, ref_of
 from voting_portal.gateways.phones import international, national
 from voting_portal.gateways.protocol import (
+    CannotAsk,
     Handed,
     Kind,
     Message,
@@ -113,7 +114,9 @@ class BotMessageGateway:
                     "status": "RevokeRequested",
                 }
                 answer = self._call(line, "/revoke", content)
-                tried[one.ref] = isinstance(answer, Answer) and _error_code(answer) == 0
+                if isinstance(answer, Verdict):
+                    raise CannotAsk(answer.reason)
+                tried[one.ref] = _error_code(answer) == 0
         return tried
 
     def greet(self, headers: Mapping[str, str], *, now: datetime) -> ReceiptAnswer:

@@ -3,6 +3,10 @@
 Options besides those of every link: `system_id`, `password`, `src_id` (the sender that phones
 show), and if need be `system_type` and the types of number `src_ton`, `src_npi`,
 `dest_ton`, `dest_npi`.
+
+Some carriers name a message in hexadecimal digits when they take it and in decimal ones when they
+report on it, or the other way round. `submit_ids` and `receipt_ids`, each `hex` or `decimal`, say
+so; then names are compared as numbers.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ SUBMIT_SM, DELIVER_SM, UNBIND, BIND_TRANSCEIVER, ENQUIRE_LINK = 0x04, 0x05, 0x06
 GENERIC_NACK = 0x8000_0000
 UCS2, HAS_USER_HEADER, IS_RECEIPT, FINAL_RECEIPT = 8, 0x40, 0x04, 1
 MESSAGE_STATE, RECEIPTED_MESSAGE_ID = 0x0427, 0x001E
+WAYS = ("submit_ids", "receipt_ids")
 STATES = ("ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD")
 
 BIND_BODY = Layout(
@@ -79,6 +84,7 @@ _OUTCOMES = {
     **dict.fromkeys((0x0D, 0x0E, 0x0F, 0x15, 0x43, 0x48, 0x49, 0x53), Outcome.MISCONFIGURED),
     **dict.fromkeys((0x61, 0x62, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4), Outcome.MISCONFIGURED),
 }
+BASES = {"hex": 16, "decimal": 10}
 _ID = re.compile(rb"id:([^ ]{1,64}) ")
 
 
@@ -115,6 +121,9 @@ class Smpp(Dialect):
             "dest_ton": int(options.get("dest_ton", 1)),
             "dest_npi": int(options.get("dest_npi", 1)),
         }
+        self._bases = [BASES[options[way]] if way in options else 0 for way in WAYS]
+        if bool(self._bases[0]) != bool(self._bases[1]):
+            raise ValueError(f"{' and '.join(WAYS)} are given together or not at all")
         self._submit(b"", phone="0", is_part=False)  # the options fit their fields
 
     def login(self, _now: datetime) -> Request:
@@ -150,7 +159,7 @@ class Smpp(Dialect):
         if answer.command == GENERIC_NACK:
             raise Malformed("a nack without an error")
         said = SHORT_MESSAGE_ANSWER.read(answer.body)
-        return Verdict(Outcome.ACCEPTED, said["message_id"])
+        return Verdict(Outcome.ACCEPTED, _number(said["message_id"], self._bases[0]))
 
     def hear(self, request: Pdu) -> Heard:
         match request.command:
@@ -171,18 +180,28 @@ class Smpp(Dialect):
             return Reply(phone=said["source"], text=words)
         parameters = read_parameters(said["parameters"])
         named = _ID.search(said["content"])
-        ref = parameters.get(RECEIPTED_MESSAGE_ID, b"").rstrip(b"\0") or (
-            named[1] if named else b""
-        )
+        if name := parameters.get(RECEIPTED_MESSAGE_ID, b"").rstrip(b"\0"):
+            ref = _number(name.decode("ascii", "replace"), self._bases[0])  # as it was submitted
+        else:
+            written = named[1] if named else b""
+            ref = _number(written.decode("ascii", "replace"), self._bases[1])
         state, code = dialect.state_in(said["content"])
         if told := parameters.get(MESSAGE_STATE):
             state = STATES[told[0] - 1] if 0 < told[0] <= len(STATES) else "UNKNOWN"
-        return dialect.receipt_line(
-            ref.decode("ascii", "replace"), state, code=code, phone=said["source"]
-        )
+        return dialect.receipt_line(ref, state, code=code, phone=said["source"])
 
     def probe(self) -> Request:
         return Request(ENQUIRE_LINK)
 
     def farewell(self) -> Request:
         return Request(UNBIND)
+
+
+def _number(name: str, base: int) -> str:
+    """A carrier's name of a message as a decimal number; as it is where no base says how to read it
+    or it is no such number.
+    """
+    digits = "0123456789abcdef"[:base]
+    if not base or not name or set(name.lower()) - set(digits):
+        return name
+    return str(int(name, base))

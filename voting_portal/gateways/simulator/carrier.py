@@ -45,6 +45,7 @@ class Faults:
     duplicate_receipts: bool = False
     reordered_receipts: bool = False
     no_receipts: bool = False
+    keep: bool = False  # take messages and keep them, as for phones that are off
 
     @classmethod
     def read(cls, body: bytes) -> Faults:
@@ -121,6 +122,7 @@ class Carrier:
     ) -> None:
         self.inbox = inbox
         self.faults = Faults()
+        self.kept: set[str] = set()  # messages that reach nobody, unless they are taken back
         self.options = {"secret": secret, **(options or {})}
         self._receipt_url = urlsplit(receipt_url)
         self._to_report: queue.SimpleQueue[tuple[float, list[Fate]] | None] = queue.SimpleQueue()
@@ -199,8 +201,15 @@ class Carrier:
         return None if self.faults.drop else replace(answer, seconds=self.faults.slow)
 
     def deliver(self, arrivals: Sequence[Arrival], fates: Sequence[Fate]) -> None:
-        """Show what arrived and report it in a moment."""
+        """Show what arrived and report it in a moment; or keep it, when that was asked for."""
+        if self.faults.keep:
+            self.kept |= {fate.ref for fate in fates}
+            return
         self.inbox.receive(arrivals, now=timezone.now())
+        self.report(fates)
+
+    def report(self, fates: Sequence[Fate]) -> None:
+        """Post receipts of these in a moment."""
         if fates and not self.faults.no_receipts:
             self._to_report.put((time.monotonic() + self.faults.receipt_delay, list(fates)))
 

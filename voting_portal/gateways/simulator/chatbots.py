@@ -61,9 +61,13 @@ class BotMessageCarrier(Carrier):
     def tell(self, post: Post) -> Answer:
         said = json.loads(post.body)
         if post.target.endswith("/revoke"):
-            self.revoked.append(said["messageId"])
-            phone = national(said["destinationAddress"][0])
-            self.deliver([], [Fate(said["messageId"], "", phone, "revokeOk")])
+            number, phone = said["messageId"], national(said["destinationAddress"][0])
+            if number not in self.kept:  # it has arrived
+                self.report([Fate(number, "", phone, "revokeFail")])
+                return json_answer(200, {"errorCode": 0})
+            self.kept.remove(number)
+            self.revoked.append(number)
+            self.report([Fate(number, "", phone, "revokeOk")])
             return json_answer(200, {"errorCode": 0})
         is_known = said == {"appId": self.options["app_id"], "appKey": self.options["app_key"]}
         if not is_known:

@@ -7,7 +7,7 @@ sent. Figures are of the plan's first step; later steps only follow where it cer
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from notifications.audiences import LEFT_OUT, count_left_out
 from notifications.models import Campaign, Delivery
 from voting_portal import gateways
 from voting_portal.common import ids
+from voting_portal.gateways.protocol import LinksExpire
 
 SAMPLES = 3
 # Units of UTF-16: a character beyond the first plane has two.
@@ -54,6 +55,20 @@ def through_at(campaign: Campaign, *, now: datetime) -> datetime | None:
     begin = max(now, campaign.start_at or now)
     seconds = max(channel["seconds"] for channel in channels)
     return hours.through_at(campaign, seconds=seconds, now=begin)
+
+
+def expiring_links(campaign: Campaign, *, through: datetime) -> dict[str, int]:
+    """Gateways of the plan whose short links are dead before the polls close, and after how many
+    days, when the last message leaves at `through`.
+    """
+    names = [way["gateway"] for step in campaign.plan for way in step]
+    known = {name: gateways.gateway(name) for name in names if gateways.is_usable(name)}
+    return {
+        name: gateway.link_days
+        for name, gateway in known.items()
+        if isinstance(gateway, LinksExpire)
+        and through + timedelta(days=gateway.link_days) < campaign.meeting.polls_close_at
+    }
 
 
 def _names(campaign: Campaign) -> dict[str, dict[int, int]]:

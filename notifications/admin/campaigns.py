@@ -111,6 +111,9 @@ def _preview(campaign: Campaign) -> dict[str, Any]:
         "left_out": [(LEFT_OUT[r], number) for r, number in campaign.preview["left_out"].items()],
         "is_long": any(channel["segments"].keys() - {"1"} for channel in channels),
         "through_at": through,
+        "expiring": preview.expiring_links(campaign, through=through)
+        if calls_to_vote and through is not None
+        else {},
         "is_too_late": calls_to_vote
         and through is not None
         and through > campaign.meeting.polls_close_at,

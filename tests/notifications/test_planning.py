@@ -16,9 +16,11 @@ from meetings.models import Meeting, MeetingKey
 from notifications import campaigns, planning, suppressions, tasks
 from notifications.models import Campaign, Delivery, Suppression
 from notifications.planning import planning_progress
+from notifications.preview import expiring_links
 from notifications.routing import plan_of
 from notifications.wording import default_wording
 from tests.factories import make_holders, make_meeting, make_operator
+from tests.gateways.http_ways import KEY, TWO_STEPS
 from tests.notifications.conftest import PLANNER
 from tests.notifications.processes import kill, wait_until
 
@@ -252,3 +254,26 @@ def looked_at(campaign):
 def is_planned(campaign):
     campaign.refresh_from_db()
     return campaign.state == State.DRAFT
+
+
+@pytest.mark.parametrize(("days", "is_named"), [(6, False), (20, True)])
+def test_a_card_whose_link_dies_before_the_polls_close_is_named(
+    gateways, db, client, days, is_named
+):
+    gateways["card"] = {
+        "dialect": "yuexin_links", "url": "http://127.0.0.1:9", "rate": 10_000,
+        "receipt_key": KEY, **TWO_STEPS,
+    }
+    meeting = make_meeting(motions=False)
+    make_holders(meeting, 3)
+    campaign = plan(meeting, plan=plan_of("card"))
+    close = timezone.now() + timedelta(days=days)
+    Meeting.objects.filter(pk=meeting.pk).update(polls_close_at=close)
+    campaign = Campaign.objects.get(pk=campaign.pk)
+
+    client.force_login(make_operator())
+    page = client.get(reverse("admin:notifications_campaign_change", args=[campaign.pk]))
+
+    assert page.status_code == 200
+    assert expiring_links(campaign, through=timezone.now()) == ({"card": 7} if is_named else {})
+    assert ("通道“card”的卡片链接7天后失效" in page.text) == is_named

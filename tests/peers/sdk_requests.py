@@ -108,6 +108,20 @@ def yuexin(url, call):
         )
         asked = model.CheckMobileCapabilityRequest(body=body)
         return client.check_mobile_capability(asked).to_json_object()
+    if call == "links":
+        link = model.CreateShortChainParam(
+            cust_flag="1", custom_url=LINK, dync_params={"title": "虚构一"}
+        )
+        body = model.CreateResolveTaskRequestBody(
+            tpl_id="600000001",
+            sms_signs=["上证信息"],
+            resolving_times=1,
+            aim_code_type="individual",
+            expiration_time=7,
+            params=[link],
+        )
+        asked = model.CreateResolveTaskRequest(body=body)
+        return client.create_resolve_task(asked).to_json_object()
     one = model.CreateResolveTaskParam(
         cust_flag=PHONE,
         custom_url=LINK,

@@ -145,6 +145,19 @@ def test_koomessages_sdk_reads_the_simulated_answer(overheard):
     assert answer["task_id"]
 
 
+@over("yuexin_links")
+def test_short_links_are_asked_for_as_the_sdk_asks_and_it_reads_the_answer(overheard):
+    answer = overheard.by_sdk("yuexin-links")
+    overheard.way.gateway.send([message("1", PHONE, link=LINK)])
+
+    theirs, ours, _sms = overheard.posts
+    assert said(ours) == said(theirs)
+    assert answer["params"][0]["aim_url"].startswith("km2n.example/")
+    for post in (theirs, ours):
+        request = canonical.Request("POST", post.path, post.headers, post.body, post.query)
+        assert canonical.signed_by(request, secret="SK") == "AK"
+
+
 @over("tencent")
 def test_the_question_what_became_of_a_message_is_asked_as_the_sdk_asks(overheard):
     overheard.by_sdk("tencent-status")

@@ -24,6 +24,7 @@ from voting_portal.gateways.sockets import SOCKET_DIALECTS, SocketGateway
 from voting_portal.gateways.tencent import TencentGateway
 from voting_portal.gateways.webhook import WebhookGateway
 from voting_portal.gateways.yuexin import YuexinGateway
+from voting_portal.gateways.yuexin_links import YuexinLinksGateway
 
 __all__ = [
     "Gateway",
@@ -47,12 +48,29 @@ DIALECTS: dict[str, Callable[[str, Mapping[str, Any]], Gateway]] = {
     "botmessage": BotMessageGateway,
     "openchatbot": OpenChatbotGateway,
     "yuexin": YuexinGateway,
+    "yuexin_links": lambda name, options: YuexinLinksGateway(
+        name, options, sms=_own_sms(name, options)
+    ),
     "kannel": KannelGateway,
     **dict.fromkeys(SOCKET_DIALECTS, SocketGateway),
 }
 
 
+# Dialects over HTTP whose receipts name a message by our reference.
+NAMES_BY_OUR_REF = {"http_batch", "tencent", "kannel"}
 logger = logging.getLogger(__name__)
+
+
+def _own_sms(name: str, options: Mapping[str, Any]) -> Gateway:
+    """The SMS gateway within another's options, whose address and rate it has unless it says."""
+    sms = {"url": options["url"], "rate": options["rate"], **options["sms"]}
+    if sms["dialect"] not in NAMES_BY_OUR_REF:
+        raise ImproperlyConfigured(
+            f"GATEWAYS: {name}: its sms must speak one of {', '.join(sorted(NAMES_BY_OUR_REF))}."
+        )
+    if settings.IS_PRODUCTION and not str(sms["url"]).startswith("https://"):
+        raise ImproperlyConfigured(f"GATEWAYS: the sms of {name} must be reached over https://.")
+    return DIALECTS[sms["dialect"]](name, sms)
 
 
 class NoSuchGateway(Exception):

@@ -199,6 +199,13 @@ class CanGreet(Protocol):
 
 
 @runtime_checkable
+class LinksExpire(Protocol):
+    """Sends its own short links in the place of ours, which die before a voting period may end."""
+
+    link_days: int
+
+
+@runtime_checkable
 class ExplainsReasons(Protocol):
     """Knows what its carrier's codes mean."""
 

@@ -46,17 +46,14 @@ REASONS: dict[str, Promise] = {
 }
 
 
-class YuexinGateway:
-    """Options: `url`, `access_key_id`, `access_key_secret`, `templates`, `sms_template`, `rate`.
-
-    And `channel_number`, `sign_name`, `app_name` of the SMS channel. `templates` are the cards,
-    `sms_template` is the text that holds the short link.
-    """
+class KooMessage:
+    """An account of the platform, as both ways of sending its cards need it."""
 
     kind = Kind.CARD
     reasons: Mapping[str, Promise] = REASONS
     receipt_answer = ReceiptAnswer(200, b'{"status":"200","message":"success"}')
     lookup_size = 100
+    link_days = LINK_DAYS
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
@@ -66,6 +63,50 @@ class YuexinGateway:
         self._endpoint = Endpoint(options["url"], ca_file=options.get("ca_file", ""))
         self._key_id, self._secret = options["access_key_id"], options["access_key_secret"]
         self._templates = read_templates(name, options, takes_links=True)
+
+    def supports(self, phones: Sequence[str]) -> dict[str, bool]:
+        """Asked by the digest that the platform knows, so that no number leaves for a question."""
+        digests = {sha1_of(phone): phone for phone in phones}
+        content = {
+            "tpl_id": self._templates[0].code,
+            "mobiles": list(digests),
+            "encryption_alg": "SHA1",
+        }
+        answer = attempt(lambda: self._call("/v1/aim/mobile-capabilities/check", content))
+        found = content_of(answer)
+        if "supported_mobiles" not in found and "unsupported_mobiles" not in found:
+            code = answer.reason if isinstance(answer, Verdict) else f"HTTP {answer.status}"
+            raise CannotAsk(f"mobile-capabilities: {code}")
+        yes, no = found.get("supported_mobiles") or [], found.get("unsupported_mobiles") or []
+        known = {**dict.fromkeys(no, False), **dict.fromkeys(yes, True)}
+        return {phone: known[digest] for digest, phone in digests.items() if digest in known}
+
+    def _call(self, path: str, content: Mapping[str, Any]) -> Answer:
+        body = json.dumps(content, ensure_ascii=False).encode()
+        headers = {
+            "host": self._endpoint.host,
+            "content-type": "application/json",
+            "x-sdk-date": timezone.now().strftime("%Y%m%dT%H%M%SZ"),
+        }
+        signed = sorted(headers)
+        request = canonical.Request("POST", self._endpoint.path + path, headers, body)
+        signature = canonical.sdk(request, signed, secret=self._secret)
+        headers["Authorization"] = (
+            f"SDK-HMAC-SHA256 Access={self._key_id}, "
+            f"SignedHeaders={';'.join(signed)}, Signature={signature}"
+        )
+        return self._endpoint.exchange("POST", path, body, headers)
+
+
+class YuexinGateway(KooMessage):
+    """Options: `url`, `access_key_id`, `access_key_secret`, `templates`, `sms_template`, `rate`.
+
+    And `channel_number`, `sign_name`, `app_name` of the SMS channel. `templates` are the cards,
+    `sms_template` is the text that holds the short link.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        super().__init__(name, options)
         texts = {"templates": [options["sms_template"]]}
         (self._text,) = read_templates(name, texts, takes_links=True)
         self._channel = {
@@ -82,23 +123,6 @@ class YuexinGateway:
             for result in self._send_task(template, some)
         }
         return [results[message.ref] for message in messages]
-
-    def supports(self, phones: Sequence[str]) -> dict[str, bool]:
-        """Asked by the digest that the platform knows, so that no number leaves for a question."""
-        digests = {sha1_of(phone): phone for phone in phones}
-        content = {
-            "tpl_id": self._templates[0].code,
-            "mobiles": list(digests),
-            "encryption_alg": "SHA1",
-        }
-        answer = attempt(lambda: self._call("/v1/aim/mobile-capabilities/check", content))
-        found = _content(answer)
-        if "supported_mobiles" not in found and "unsupported_mobiles" not in found:
-            code = answer.reason if isinstance(answer, Verdict) else f"HTTP {answer.status}"
-            raise CannotAsk(f"mobile-capabilities: {code}")
-        yes, no = found.get("supported_mobiles") or [], found.get("unsupported_mobiles") or []
-        known = {**dict.fromkeys(no, False), **dict.fromkeys(yes, True)}
-        return {phone: known[digest] for digest, phone in digests.items() if digest in known}
 
     def read_receipts(
         self,
@@ -135,7 +159,7 @@ class YuexinGateway:
         answer = attempt(lambda: self._call("/v1/aim/send-tasks", content))
         if isinstance(answer, Verdict):
             return [answer.on(message) for message in messages]
-        task = _content(answer)
+        task = content_of(answer)
         verdict = judge(answer) or _verdict(task)
         if (code := task.get("error_code")) and verdict.outcome is Outcome.MISCONFIGURED:
             verdict = Verdict(verdict.outcome, reason(code))
@@ -151,22 +175,6 @@ class YuexinGateway:
             "sms_params": list(self._text.fill(message).values()),
         }
 
-    def _call(self, path: str, content: Mapping[str, Any]) -> Answer:
-        body = json.dumps(content, ensure_ascii=False).encode()
-        headers = {
-            "host": self._endpoint.host,
-            "content-type": "application/json",
-            "x-sdk-date": timezone.now().strftime("%Y%m%dT%H%M%SZ"),
-        }
-        signed = sorted(headers)
-        request = canonical.Request("POST", self._endpoint.path + path, headers, body)
-        signature = canonical.sdk(request, signed, secret=self._secret)
-        headers["Authorization"] = (
-            f"SDK-HMAC-SHA256 Access={self._key_id}, "
-            f"SignedHeaders={';'.join(signed)}, Signature={signature}"
-        )
-        return self._endpoint.exchange("POST", path, body, headers)
-
 
 def _verdict(task: Mapping[str, Any]) -> Verdict:
     number = str(task.get("task_id") or "")[:64]
@@ -178,7 +186,7 @@ def _verdict(task: Mapping[str, Any]) -> Verdict:
     return Verdict(Outcome.UNKNOWN, "unreadable answer")
 
 
-def _content(answer: Answer | Verdict) -> dict[str, Any]:
+def content_of(answer: Answer | Verdict) -> dict[str, Any]:
     """The object that an answer holds, by itself or under `data`; empty when there is none."""
     if isinstance(answer, Verdict):
         return {}

@@ -20,7 +20,7 @@ from voting_portal.gateways.simulator.carrier import (
 from voting_portal.gateways.simulator.chatbots import BotMessageCarrier, OpenChatbotCarrier
 from voting_portal.gateways.simulator.clouds import AlibabaCarrier, TencentCarrier
 from voting_portal.gateways.simulator.inbox import Arrival, Inbox
-from voting_portal.gateways.simulator.koomessage import YuexinCarrier
+from voting_portal.gateways.simulator.koomessage import YuexinCarrier, YuexinLinksCarrier
 from voting_portal.gateways.simulator.rcs import AlibabaRcsCarrier
 
 CUSTOMERS = 10_000  # of a simulated broker: the phones 15400000000 and on
@@ -63,6 +63,7 @@ CARRIERS: dict[str, type[Carrier]] = {
     "botmessage": BotMessageCarrier,
     "openchatbot": OpenChatbotCarrier,
     "yuexin": YuexinCarrier,
+    "yuexin_links": YuexinLinksCarrier,
 }
 
 
@@ -81,9 +82,13 @@ def hire(
             url = portal + receipt_path(name, options)
             carrier = CARRIERS[options["dialect"]]
             hired[name] = carrier(
-                inbox, secret=options.get("secret", ""), receipt_url=url, options=options
+                inbox, secret=_secret_of(options), receipt_url=url, options=options
             )
     return hired
+
+
+def _secret_of(options: Mapping[str, Any]) -> str:
+    return str(options.get("secret", "") or options.get("sms", {}).get("secret", ""))
 
 
 def receipt_path(name: str, options: Mapping[str, Any]) -> str:

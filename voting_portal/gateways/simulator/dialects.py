@@ -216,11 +216,8 @@ class SmppCarrier(CarrierDialect):
     def report(self, told: Told) -> Request:
         state, code = ("DELIVRD", "000") if told.is_delivered else ("UNDELIV", "001")
         moment = told.at.strftime("%y%m%d%H%M")
-        name = told.ref.decode()
-        if self.options.get("receipt_ids") == "decimal":  # of what it took in hexadecimal
-            name = f"{int(name, 16):010}"
         content = (
-            f"id:{name} sub:001 dlvrd:001 submit date:{moment} done date:{moment} "
+            f"id:{told.ref.decode()} sub:001 dlvrd:001 submit date:{moment} done date:{moment} "
             f"stat:{state} err:{code} text:"
         )
         return self._deliver(told.phone, content.encode(), esm_class=smpp.IS_RECEIPT)

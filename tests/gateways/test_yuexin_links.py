@@ -17,6 +17,7 @@ REACHABLE, WITHOUT_CARDS, UNREACHABLE = "15400000001", "15400000018", "154000000
 LINK = "https://vote.example/v/1abcd2efgh3ijkl4mnop5qrst"
 TEXT = f"【上证信息】您持有的虚构一开股东会,点此投票 {LINK} 请勿转发"
 
+
 @pytest.fixture
 def way(tmp_path):
     with way_over("yuexin_links", tmp_path / "inbox.sqlite3") as way:

@@ -26,7 +26,7 @@ VERBS = {
     "resume": (campaigns.resume_campaign, {State.PAUSED}),
     "cancel": (
         campaigns.cancel_campaign,
-        {State.DRAFT, State.APPROVED, State.RUNNING, State.PAUSED},
+        {State.PLANNING, State.DRAFT, State.APPROVED, State.RUNNING, State.PAUSED},
     ),
 }
 

@@ -261,8 +261,11 @@ def test_a_card_whose_link_dies_before_the_polls_close_is_named(
     gateways, db, client, days, is_named
 ):
     gateways["card"] = {
-        "dialect": "yuexin_links", "url": "http://127.0.0.1:9", "rate": 10_000,
-        "receipt_key": KEY, **TWO_STEPS,
+        "dialect": "yuexin_links",
+        "url": "http://127.0.0.1:9",
+        "rate": 10_000,
+        "receipt_key": KEY,
+        **TWO_STEPS,
     }
     meeting = make_meeting(motions=False)
     make_holders(meeting, 3)

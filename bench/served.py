@@ -6,6 +6,7 @@ every page is drawn from its template each time, as if nothing of it were kept.
 from __future__ import annotations
 
 import json
+import os
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required

@@ -17,8 +17,8 @@ SEQUENCER = 7  # one process at a time extends the ballot logs
 LOG_START = 8  # one process at a time begins the ballot log of a meeting
 GATEWAY = 9  # one process for a gateway's links
 PURGE = 10  # one process at a time deletes the personal data of a meeting
-RECALL = 12  # one process at a time calls messages back
 MIGRATION = 11  # one migration at a time
+RECALL = 12  # one process at a time calls messages back
 
 
 def hold(kind: int, subject: int, *, shared: bool = False) -> None:

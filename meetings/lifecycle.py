@@ -21,6 +21,8 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from meetings import journal, polls
+from meetings.calendar import read_calendar
+from meetings.dates import faults_of_dates
 from meetings.models import Meeting, Motion
 from voting_portal.common.refusals import Refusal
 
@@ -62,11 +64,11 @@ def advance(
 
 @transaction.atomic
 def confirm_motions(meeting_id: int, *, by: str, now: datetime) -> Meeting:
-    """Freeze the agenda (确认议案): it must be complete and the polls at their lawful hours."""
+    """Freeze the agenda (确认议案): it must be complete, the meeting's days and hours lawful."""
     meeting = advance(
         meeting_id, State.MOTIONS_CONFIRMED, since=[State.REGISTER_LOADED], by=by, now=now
     )
-    if problems := problems_of_agenda(meeting):
+    if problems := [*problems_of_agenda(meeting), *_problems_of_dates(meeting)]:
         raise CannotAdvance(" ".join(problems))
     return _sign(meeting, "confirmed_by", by=by)
 
@@ -181,6 +183,11 @@ def _sign(meeting: Meeting, step: str, *, by: str) -> Meeting:
             raise
         raise SamePerson from None
     return meeting
+
+
+def _problems_of_dates(meeting: Meeting) -> list[str]:
+    faults = faults_of_dates(meeting, read_calendar())
+    return [fault.message for fault in faults if fault.is_hard]
 
 
 def problems_of_agenda(meeting: Meeting) -> list[str]:

@@ -67,12 +67,13 @@ def _fresh_process() -> Iterator[None]:
     log_keys.forget()
 
 
-def _ship_profiles(**_signal: object) -> None:
-    """Put back what a migration brought: a flush after a test that commits takes it away."""
-    import_module("meetings.migrations.0003_profiles").ship(apps, None)
+def _ship_data(**_signal: object) -> None:
+    """Put back what migrations brought: a flush after a test that commits takes it away."""
+    for migration in ("0003_profiles", "0004_calendar"):
+        import_module(f"meetings.migrations.{migration}").ship(apps, None)
 
 
-post_migrate.connect(_ship_profiles, sender=apps.get_app_config("meetings"))
+post_migrate.connect(_ship_data, sender=apps.get_app_config("meetings"))
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meetings.models.agenda import Candidate, Document, Motion
+from meetings.models.calendar import CalendarYear
 from meetings.models.journal import JournalEntry
 from meetings.models.keys import LogKey, MeetingKey
 from meetings.models.lists import (
@@ -29,6 +30,7 @@ from meetings.models.register import (
 
 __all__ = [
     "POLICIES",
+    "CalendarYear",
     "Candidate",
     "ConcertParty",
     "Contact",

@@ -58,6 +58,12 @@ class Meeting(Policies):
     title = models.CharField(_("名称"), max_length=60, help_text=_("如:2026年第一次临时股东会"))
     meeting_date = models.DateField(_("召开日期"))
     record_date = models.DateField(_("股权登记日"))
+    notice_date = models.DateField(
+        _("会议通知公告日"),
+        null=True,
+        blank=True,
+        help_text=_("年度股东会召开20日前、临时股东会15日前公告,不含召开当日。"),
+    )
     polls_open_at = models.DateTimeField(_("投票开始"))
     polls_close_at = models.DateTimeField(_("投票截止"))
     polls_sealed_at = models.DateTimeField(_("票箱封存时间"), null=True, editable=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from django.db import DatabaseError, transaction
@@ -403,7 +403,8 @@ def test_with_prevote_ballots_are_taken_before_the_day(policy, status):
 
 @pytest.mark.parametrize(("policy", "hours_before"), [("OFF", 0), ("ON", 18.25)])
 def test_the_polls_of_a_real_meeting_open_when_the_policy_says(policy, hours_before):
-    meeting = make_meeting(state="REGISTER_LOADED", prevote=policy, is_rehearsal=False)
+    days = {"meeting_date": date(2026, 6, 26), "record_date": date(2026, 6, 18)}
+    meeting = make_meeting(state="REGISTER_LOADED", prevote=policy, is_rehearsal=False, **days)
     day = datetime.combine(meeting.meeting_date, lifecycle.POLLS_OPEN, lifecycle.BEIJING)
     opening = day - timedelta(hours=hours_before)
     Meeting.objects.filter(pk=meeting.pk).update(

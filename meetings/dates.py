@@ -1,0 +1,112 @@
+"""The days of a meeting (会议日期): what law and the exchange ask of them, and what follows.
+
+Rehearsals may have any days; a real meeting whose days break a hard rule is neither saved nor
+confirmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+
+from meetings.calendar import Calendar, UnknownYear
+from meetings.models import Meeting
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+NOTICE_DAYS = {Meeting.Kind.ANNUAL: 20, Meeting.Kind.EXTRAORDINARY: 15}
+MOST_WORKING_DAYS = 7
+LEAST_TRADING_DAYS = 2
+
+
+@dataclass(frozen=True)
+class DateFault:
+    """A rule (as docs/voting-rules.md names it) that a day breaks; `field` is the meeting's."""
+
+    rule: str
+    field: str
+    message: str
+    is_hard: bool = True
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A day that follows from the meeting's own."""
+
+    day: date
+    label: StrOrPromise
+
+
+def faults_of_dates(meeting: Meeting, calendar: Calendar) -> list[DateFault]:
+    """Everything wrong with the days of a meeting, in the order of the rules."""
+    if meeting.is_rehearsal:
+        return []
+    try:
+        return list(_faults(meeting, calendar))
+    except UnknownYear as unknown:
+        return [DateFault("CALENDAR", "meeting_date", str(unknown))]
+
+
+def _faults(meeting: Meeting, calendar: Calendar) -> Iterator[DateFault]:
+    voting = first_voting_day(meeting)
+    yield from _of_notice(meeting)
+    working = calendar.working_days_until(meeting.record_date, meeting.meeting_date)
+    if working > MOST_WORKING_DAYS:
+        words = {"days": working, "most": MOST_WORKING_DAYS}
+        message = _("股权登记日与召开日相隔%(days)s个工作日,不得多于%(most)s个。")
+        yield DateFault("W2", "record_date", message % words)
+    between = calendar.trading_days_between(meeting.record_date, voting)
+    if between < LEAST_TRADING_DAYS:
+        words = {"days": between, "least": LEAST_TRADING_DAYS}
+        message = _("股权登记日与网络投票开始日之间只有%(days)s个交易日,至少须间隔%(least)s个。")
+        yield DateFault("W3", "record_date", message % words)
+    if not calendar.is_trading_day(meeting.meeting_date):
+        message = _("股东会应当在交易日召开:这一天休市。")
+        yield DateFault("W4", "meeting_date", message)
+    if not calendar.is_trading_day(meeting.record_date):
+        message = _("股权登记日不是交易日:请与公司核对。")
+        yield DateFault("W2", "record_date", message, is_hard=False)
+
+
+def _of_notice(meeting: Meeting) -> Iterator[DateFault]:
+    least = NOTICE_DAYS[Meeting.Kind(meeting.kind)]
+    if meeting.notice_date is None:
+        message = _("没有填写会议通知公告日,无法核对是否提前%(least)s日公告。")
+        yield DateFault("W1", "notice_date", message % {"least": least}, is_hard=False)
+        return
+    ahead = (meeting.meeting_date - meeting.notice_date).days
+    if ahead < least:
+        words = {"ahead": ahead, "least": least}
+        message = _("公告日距召开日%(ahead)s日,至少须提前%(least)s日(不含召开当日)。")
+        yield DateFault("W1", "notice_date", message % words)
+
+
+def first_voting_day(meeting: Meeting) -> date:
+    """The day on which the polls open: with 预投票 the one before the meeting."""
+    early = timedelta(days=1 if meeting.prevote == "ON" else 0)
+    return meeting.meeting_date - early
+
+
+def deadlines(meeting: Meeting, calendar: Calendar) -> list[Deadline]:
+    """What has to be done by which day, in the order of the days; UnknownYear."""
+    day, voting = meeting.meeting_date, first_voting_day(meeting)
+    notice = timedelta(days=NOTICE_DAYS[Meeting.Kind(meeting.kind)])
+    found = [
+        Deadline(day - notice, _("最迟公告会议通知")),
+        Deadline(meeting.record_date, _("股权登记日")),
+        Deadline(
+            calendar.trading_day_before(day, 2),
+            _("16:00前上传股东名册;最迟公告延期、取消、增加或撤回议案"),
+        ),
+        Deadline(
+            calendar.trading_day_before(voting), _("名义持有人征集实际持有人意见,9:15至15:00")
+        ),
+        Deadline(calendar.trading_day_before(day), _("16:00前公司确认议案")),
+        Deadline(day, _("9:15至15:00投票;15:30前公司上传现场投票")),
+    ]
+    return sorted(found, key=lambda deadline: deadline.day)

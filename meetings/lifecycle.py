@@ -199,7 +199,16 @@ def problems_of_agenda(meeting: Meeting) -> list[str]:
     classes = set(meeting.share_classes.values_list("code", flat=True))
     if not classes:
         problems.append(str(_("还没有股份类别。")))
+    kinds = {(motion.group, motion.item): motion.kind for motion in motions}
     for motion in motions:
+        words = {"number": motion.number}
+        above = kinds.get((motion.group, 0))
+        if motion.item and above not in (None, Motion.Kind.HEADING):
+            problems.append(str(_("议案%(number)s的上一级须是逐项表决的总标题。") % words))
+        if motion.kind == Motion.Kind.HEADING and not any(
+            group == motion.group and item for group, item in kinds
+        ):
+            problems.append(str(_("总标题%(number)s之下没有逐项表决的议案。") % words))
         if motion.kind == Motion.Kind.CUMULATIVE and not motion.candidates.all():
             problems.append(str(_("议案%(number)s没有候选人。") % {"number": motion.number}))
         if unknown := set(motion.share_classes) - classes:
@@ -227,10 +236,15 @@ def lawful_opening(meeting_date: date, prevote: str | None) -> datetime:
     return datetime.combine(meeting_date, POLLS_OPEN, BEIJING)
 
 
+def lawful_hours(meeting_date: date, prevote: str | None) -> tuple[datetime, datetime]:
+    """When the polls of a real meeting open and close."""
+    close = datetime.combine(meeting_date, POLLS_CLOSE, BEIJING)
+    return lawful_opening(meeting_date, prevote), close
+
+
 def _problems_of_hours(meeting: Meeting) -> list[str]:
-    opening = lawful_opening(meeting.meeting_date, meeting.prevote)
-    close = datetime.combine(meeting.meeting_date, POLLS_CLOSE, BEIJING)
-    if (meeting.polls_open_at, meeting.polls_close_at) == (opening, close):
+    hours = lawful_hours(meeting.meeting_date, meeting.prevote)
+    if (meeting.polls_open_at, meeting.polls_close_at) == hours:
         return []
     if meeting.prevote == "ON":
         return [str(_("开放预投票的,投票时间须为会议前一日15:00至会议当日15:00。"))]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from meetings.admin import agenda, journal, lists, profiles, register, side_lists
+from meetings.admin import agenda, calendar, journal, lists, profiles, register, side_lists
 
-__all__ = ["agenda", "journal", "lists", "profiles", "register", "side_lists"]
+__all__ = ["agenda", "calendar", "journal", "lists", "profiles", "register", "side_lists"]

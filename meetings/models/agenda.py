@@ -59,7 +59,12 @@ class Motion(models.Model):
         constraints = [
             one_of("kind", "PLAIN CUMULATIVE HEADING", name="motion_kind_known"),
             one_of("threshold", "ORDINARY SPECIAL", name="motion_threshold_known"),
-            models.UniqueConstraint(fields=["meeting", "group", "item"], name="motion_number_once"),
+            # Looked at when all is saved: two motions may change places.
+            models.UniqueConstraint(
+                fields=["meeting", "group", "item"],
+                name="motion_number_once",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
             models.CheckConstraint(
                 condition=Q(group__gte=1, group__lte=999, item__lte=99), name="motion_number_range"
             ),

@@ -18,9 +18,10 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ballots import waiting as _waiting  # noqa: F401 - puts tallies on desks
 from ballots.effective import NotClosed
 from ballots.importing import BadVoteFile, CannotImport, import_votes
-from ballots.models import Channel, Tally, VoteImport
+from ballots.models import Channel, Tally, TallyRequest, VoteImport
 from ballots.opening import ask_for_tally, correct_tally, note_attempt, open_tally
 from meetings.admin.steps import LINKS, STEPS, Link, Step
 from meetings.lifecycle import CannotAdvance
@@ -151,12 +152,17 @@ class TallyAdmin(OperatorAdmin):
         ]
 
 
+def _is_asked(meeting: Meeting) -> bool:
+    return TallyRequest.objects.filter(meeting=meeting).exists()
+
+
 STEPS[5:5] = [
     Step(
         "ask-tally",
         _("申请计票"),
         (Meeting.State.CLOSED,),
         _journalled("ask-tally", ask_for_tally),
+        is_due=lambda meeting: not _is_asked(meeting),
     ),
     Step(
         "open-tally",
@@ -164,6 +170,7 @@ STEPS[5:5] = [
         (Meeting.State.CLOSED,),
         _journalled("open-tally", open_tally),
         role=Role.SCRUTINEER,
+        is_due=_is_asked,
     ),
 ]
 LINKS.append(Link(_("导入其他渠道投票"), (Meeting.State.CLOSED,), "admin:vote-import"))

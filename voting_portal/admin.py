@@ -9,9 +9,11 @@ from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
 from voting_portal.common.roles import AT_MEETINGS, Role
+from voting_portal.desk import desk_of, under_way
 
 
 def actor_of(request: HttpRequest) -> str:
@@ -38,6 +40,18 @@ class PortalAdminSite(admin.AdminSite):
     index_title = _("会务管理")
     site_url = None
     enable_nav_sidebar = False
+    index_template = "admin/desk.html"
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """The front page: what waits for the one who asks, what is under way, then all pages."""
+        user: Any = request.user
+        context = {
+            "desk": desk_of(user.actor, user.role_set),
+            "under_way": under_way() if has_role(request, AT_MEETINGS) else [],
+        }
+        return super().index(request, {**context, **(extra_context or {})})
 
     def login(self, _request: HttpRequest, _extra_context: Any = None) -> HttpResponseRedirect:
         return redirect("identity:staff-login")

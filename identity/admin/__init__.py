@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from identity.admin import entries, reissuing, users
+from identity.admin import entries, reissuing, users, waiting
 
-__all__ = ["entries", "reissuing", "users"]
+__all__ = ["entries", "reissuing", "users", "waiting"]

@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
-from meetings.admin import agenda, calendar, journal, lists, profiles, register, side_lists
+from meetings.admin import (
+    agenda,
+    calendar,
+    journal,
+    lists,
+    profiles,
+    register,
+    side_lists,
+    waiting,
+)
 
-__all__ = ["agenda", "calendar", "journal", "lists", "profiles", "register", "side_lists"]
+__all__ = [
+    "agenda",
+    "calendar",
+    "journal",
+    "lists",
+    "profiles",
+    "register",
+    "side_lists",
+    "waiting",
+]

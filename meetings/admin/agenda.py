@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from meetings.admin.inlines import EDITABLE, DocumentInline, ShareClassInline, is_editable
+from meetings.admin.checklist import checklist_of
+from meetings.admin.drafts import agenda_template, copy_page, upload_agenda
+from meetings.admin.inlines import DocumentInline, ShareClassInline, is_editable
+from meetings.admin.journal import RECENT, lines_of, meeting_journal
 from meetings.admin.motions import MotionInline
 from meetings.admin.register import upload_register
 from meetings.admin.setting_up import MeetingForm
 from meetings.admin.side_lists import upload_list
-from meetings.admin.steps import links_of, steps_of, take_step
+from meetings.admin.steps import links_of, next_of, steps_of, take_step
+from meetings.calendar import UnknownYear, read_calendar
+from meetings.dates import Deadline, deadlines
+from meetings.drafting import EDITABLE
 from meetings.models import POLICIES, Issuer, Meeting, Motion
 from meetings.preparing import name_candidates, prepare_meeting
 from voting_portal.admin import OperatorAdmin, actor_of
+
+View = Callable[..., HttpResponseBase]
 
 
 @admin.register(Issuer)
@@ -81,31 +90,34 @@ class MeetingAdmin(OperatorAdmin):
         return self.is_operator(request) and is_editable(obj)
 
     def get_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
+        wrap, site = self.admin_site.admin_view, {"site": self.admin_site}
+
+        def of_meeting(address: str, view: View, name: str, **context: Any) -> URLPattern:
+            return path(f"<int:meeting_id>/{address}/", wrap(view), context, f"meeting-{name}")
+
         return [
-            path("<int:meeting_id>/step/<slug:name>/", wrap(take_step), name="meeting-step"),
-            path(
-                "<int:meeting_id>/register/",
-                wrap(upload_register),
-                {"site": self.admin_site},
-                name="meeting-register",
-            ),
-            path(
-                "<int:meeting_id>/list/",
-                wrap(upload_list),
-                {"site": self.admin_site},
-                name="meeting-list",
-            ),
+            of_meeting("step/<slug:name>", take_step, "step"),
+            of_meeting("register", upload_register, "register", **site),
+            of_meeting("list", upload_list, "list", **site),
+            of_meeting("journal", meeting_journal, "journal", **site),
+            of_meeting("agenda", upload_agenda, "agenda", **site),
+            of_meeting("copy", copy_page, "copy", **site),
+            path("motions-template.xlsx", wrap(agenda_template), name="agenda-template"),
             *super().get_urls(),
         ]
 
     def panel(self, meeting: Meeting) -> dict[str, Any]:
+        following = next_of(meeting)
         return {
-            "steps": steps_of(meeting),
+            "next_step": following,
+            "steps": [step for step in steps_of(meeting) if step is not following],
             "links": links_of(meeting),
+            "checklist": checklist_of(meeting),
+            "deadlines": _deadlines(meeting),
             "registers": meeting.registers.order_by("-version"),
-            "journal": meeting.journal.order_by("-id")[:20],
+            "lines": lines_of(meeting.journal.order_by("-id")[:RECENT]),
             "takes_register": meeting.state in (*EDITABLE, Meeting.State.MOTIONS_CONFIRMED),
+            "is_editable": is_editable(meeting),
         }
 
     def save_model(self, request: HttpRequest, obj: Meeting, form: Any, change: bool) -> None:
@@ -121,3 +133,11 @@ class MeetingAdmin(OperatorAdmin):
             for motion_form in formset.forms:
                 if motion_form.instance.pk and hasattr(motion_form, "names"):
                     name_candidates(motion_form.instance, motion_form.names)
+
+
+def _deadlines(meeting: Meeting) -> list[Deadline]:
+    """None for a rehearsal or a year that the calendar lacks, which the checklist says."""
+    try:
+        return [] if meeting.is_rehearsal else deadlines(meeting, read_calendar())
+    except UnknownYear:
+        return []

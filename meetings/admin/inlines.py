@@ -13,11 +13,11 @@ from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 
+from meetings.drafting import EDITABLE
 from meetings.models import Document, Meeting, Motion, ShareClass
 from voting_portal.admin import has_role
 from voting_portal.common.roles import AT_MEETINGS, Role
 
-EDITABLE = (Meeting.State.DRAFT, Meeting.State.REGISTER_LOADED)
 MAX_DOCUMENT_BYTES = 20 * 2**20
 
 

@@ -140,9 +140,7 @@ class MotionFormSet(BaseInlineFormSet[Motion, Meeting, Any]):
     def _counts(self, form: Any) -> bool:
         is_there = form.instance.pk or form.has_changed()
         return (
-            bool(is_there)
-            and hasattr(form, "cleaned_data")
-            and not form.cleaned_data.get("DELETE")
+            bool(is_there) and hasattr(form, "cleaned_data") and not form.cleaned_data.get("DELETE")
         )
 
 

@@ -63,7 +63,7 @@ class MeetingForm(forms.ModelForm[Meeting]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.issuer_id:
+        if self.instance.issuer_id and "issuer" in self.fields:
             self.initial["issuer"] = self.instance.issuer.security_code
         if "polls_close_at" in self.fields:
             self.fields["polls_close_at"].help_text = _("投票时间留空则为法定时段,9:15至15:00。")
@@ -84,17 +84,14 @@ class MeetingForm(forms.ModelForm[Meeting]):
         return cleaned
 
     def _hold_against_the_rules(self, values: dict[str, Any]) -> None:
-        planned = Meeting(
-            is_rehearsal=values["is_rehearsal"], **{name: values[name] for name in DAYS}
-        )
+        days = {name: values.get(name, getattr(self.instance, name)) for name in DAYS}
+        planned = Meeting(is_rehearsal=values["is_rehearsal"], **days)
         if planned.record_date > planned.meeting_date:
             self.add_error("record_date", _("股权登记日须在召开日之前。"))
             return
         hours = lawful_hours(planned.meeting_date, planned.prevote)
-        if not planned.is_rehearsal and hours != (
-            values["polls_open_at"],
-            values["polls_close_at"],
-        ):
+        chosen = values["polls_open_at"], values["polls_close_at"]
+        if not planned.is_rehearsal and chosen != hours:
             self.add_error("polls_open_at", _("须为法定时段:留空即可。只有演练可以另设时间。"))
         for fault in faults_of_dates(planned, read_calendar()):
             if fault.is_hard:

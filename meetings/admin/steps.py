@@ -34,7 +34,8 @@ State = Meeting.State
 class Step:
     """A button of one role: shown while the meeting is in one of `states`, done by its verb.
 
-    The verb takes the meeting's id, who and when.
+    The verb takes the meeting's id, who and when. Of the buttons that are due, the first is shown
+    as what comes next.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Step:
     role: Role = Role.OPERATOR
     is_for_rehearsals_only: bool = False
     is_grave: bool = False
+    is_due: Callable[[Meeting], bool] = lambda _meeting: True
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,15 @@ class Link:
     label: StrOrPromise
     states: tuple[Meeting.State, ...]
     page: str  # name of its address, which takes the meeting
+    role: Role | None = Role.OPERATOR  # None: everybody who works at meetings
+
+
+def _never(_meeting: Meeting) -> bool:
+    return False
+
+
+def _is_over(meeting: Meeting) -> bool:
+    return timezone.now() > meeting.polls_close_at
 
 
 def _ignoring_now(verb: Callable[..., object]) -> Callable[[int, str, datetime], object]:
@@ -83,6 +94,7 @@ STEPS: list[Step] = [
         _("封存票箱"),
         (State.INVITED, State.OPEN),
         _ignoring_now(lifecycle.close_polls),
+        is_due=_is_over,
     ),
     Step(
         "close-early",
@@ -90,12 +102,14 @@ STEPS: list[Step] = [
         (State.INVITED, State.OPEN),
         _ignoring_now(lifecycle.close_rehearsal_early),
         is_for_rehearsals_only=True,
+        is_due=_never,
     ),
     Step(
         "confirm-insiders",
         _("确认董监高和一致行动人名单"),
         (State.MOTIONS_CONFIRMED, State.INVITED, State.OPEN, State.CLOSED),
         _verb(confirm_insiders),
+        is_due=_never,
     ),
     Step("certify", _("确认结果"), (State.TALLIED,), _verb(lifecycle.certify)),
     Step(
@@ -104,6 +118,7 @@ STEPS: list[Step] = [
         (State.CERTIFIED,),
         _verb(lifecycle.publish),
         role=Role.APPROVER,
+        is_due=lambda meeting: not meeting.is_rehearsal,
     ),
     Step(
         "postpone",
@@ -111,6 +126,7 @@ STEPS: list[Step] = [
         (*lifecycle.BEFORE_INVITATION, State.INVITED),
         _verb(lifecycle.postpone),
         is_grave=True,
+        is_due=_never,
     ),
     Step(
         "cancel",
@@ -118,6 +134,7 @@ STEPS: list[Step] = [
         (*lifecycle.BEFORE_INVITATION, State.INVITED, State.POSTPONED),
         _verb(lifecycle.cancel),
         is_grave=True,
+        is_due=_never,
     ),
 ]
 
@@ -138,6 +155,11 @@ def steps_of(meeting: Meeting) -> list[Step]:
         if meeting.state in step.states
         and (meeting.is_rehearsal or not step.is_for_rehearsals_only)
     ]
+
+
+def next_of(meeting: Meeting) -> Step | None:
+    """The button of what comes next, if a person is to press one."""
+    return next((step for step in steps_of(meeting) if step.is_due(meeting)), None)
 
 
 @require_POST

@@ -1,4 +1,4 @@
-"""What the ballots add to the admin: votes of other channels, and the tally by two people.
+"""Votes of other channels, and the tally by two people.
 
 There is no list of ballots here, and no figure of them: before the tally is open nobody sees one.
 """
@@ -18,7 +18,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ballots import waiting as _waiting  # noqa: F401 - puts tallies on desks
+from ballots.admin.specimen import show_specimen
 from ballots.effective import NotClosed
 from ballots.importing import BadVoteFile, CannotImport, import_votes
 from ballots.models import Channel, Tally, TallyRequest, VoteImport
@@ -147,6 +147,17 @@ class TallyAdmin(OperatorAdmin):
                 self.admin_site.admin_view(correct),
                 {"site": self.admin_site},
                 name="correct-tally",
+            ),
+            path(
+                "specimen/<int:meeting_id>/",
+                self.admin_site.admin_view(show_specimen),
+                {"page": "landing"},
+                name="ballots-preview",
+            ),
+            path(
+                "specimen/<int:meeting_id>/<slug:page>/",
+                self.admin_site.admin_view(show_specimen),
+                name="ballots-specimen",
             ),
             *super().get_urls(),
         ]

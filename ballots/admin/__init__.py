@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ballots.admin import specimen, tally, waiting
+from ballots.admin import checklist, specimen, tally, waiting
 
-__all__ = ["specimen", "tally", "waiting"]
+__all__ = ["checklist", "specimen", "tally", "waiting"]

@@ -12,6 +12,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from meetings.admin.bulk import actions_of, day_of, take_for_many
 from meetings.admin.checklist import checklist_of
 from meetings.admin.drafts import agenda_template, copy_page, upload_agenda
 from meetings.admin.inlines import DocumentInline, ShareClassInline, is_editable
@@ -46,8 +47,9 @@ class IssuerAdmin(OperatorAdmin):
 
 @admin.register(Meeting)
 class MeetingAdmin(OperatorAdmin):
-    list_display = ("issuer", "title", "meeting_date", "state", "is_rehearsal")
-    list_filter = ("state", "meeting_date", "is_rehearsal")
+    list_display = ("title", "issuer", "meeting_date", "state", "is_rehearsal")
+    list_filter = ("state", "meeting_date", "kind", "is_rehearsal")
+    search_help_text = _("证券代码、简称、会议名称,或召开日期(如2026-06-26)")
     list_select_related = ("issuer",)
     search_fields = ("issuer__security_code", "issuer__short_name", "title")
     date_hierarchy = "meeting_date"
@@ -103,8 +105,20 @@ class MeetingAdmin(OperatorAdmin):
             of_meeting("agenda", upload_agenda, "agenda", **site),
             of_meeting("copy", copy_page, "copy", **site),
             path("motions-template.xlsx", wrap(agenda_template), name="agenda-template"),
+            path("bulk/<slug:name>/", wrap(take_for_many), site, name="meetings-bulk"),
             *super().get_urls(),
         ]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return actions_of(request, self.admin_site)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """By code, short name or title, or by the day of the meeting as 2026-06-26."""
+        if day := day_of(search_term):
+            return queryset.filter(meeting_date=day), False
+        return super().get_search_results(request, queryset, search_term)
 
     def panel(self, meeting: Meeting) -> dict[str, Any]:
         following = next_of(meeting)

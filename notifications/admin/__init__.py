@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from notifications.admin import campaigns, reach, suppressions, waiting
+from notifications.admin import campaigns, checklist, reach, suppressions, waiting
 
-__all__ = ["campaigns", "reach", "suppressions", "waiting"]
+__all__ = ["campaigns", "checklist", "reach", "suppressions", "waiting"]

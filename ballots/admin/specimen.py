@@ -32,9 +32,9 @@ from voting_portal.admin import require_role
 from voting_portal.common.http import page_context
 from voting_portal.common.roles import AT_MEETINGS
 
-PAGES = ("landing", "ballot", "review")
+PAGES = ("landing", "ballot", "review", "done")  # done: the landing page again
 CHOICES = ("language", "type", "holder")
-LEADS_AWAY = {"ballots:cast": "landing", "identity:leave": "landing"}  # to a specimen's page
+LEADS_AWAY = {"ballots:cast": "done", "identity:leave": "done"}  # to a specimen's page
 LEADS_AWAY |= {"ballots:ballot": "ballot", "ballots:review": "review"}
 
 
@@ -71,7 +71,7 @@ def _drawn(request: HttpRequest, agenda: Agenda, page: str) -> str:
         "looks": _looks(request, agenda.meeting_id, page),
         "back": reverse("admin:meetings_meeting_change", args=[agenda.meeting_id]),
     }
-    if page == "landing" or share_class is None:
+    if page in ("landing", "done") or share_class is None:
         context |= {
             "template": "ballots/landing.html",
             "stage": str(Stage.OPEN),

@@ -49,7 +49,6 @@ class IssuerAdmin(OperatorAdmin):
 class MeetingAdmin(OperatorAdmin):
     list_display = ("title", "issuer", "meeting_date", "state", "is_rehearsal")
     list_filter = ("state", "meeting_date", "kind", "is_rehearsal")
-    search_help_text = _("证券代码、简称、会议名称,或召开日期(如2026-06-26)")
     list_select_related = ("issuer",)
     search_fields = ("issuer__security_code", "issuer__short_name", "title")
     date_hierarchy = "meeting_date"

@@ -26,10 +26,11 @@ class HeaderForm(forms.ModelForm[ImportHeader]):
         return str(self.cleaned_data["header"]).strip().upper()
 
 
-class HeaderInline(admin.TabularInline[ImportHeader, ImportProfile]):
+class HeaderInline(admin.StackedInline[ImportHeader, ImportProfile]):
     model = ImportHeader
     form = HeaderForm
     extra = 1
+    fields = (("field", "header", "dbf_width"),)
     ordering = ("field", "id")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002

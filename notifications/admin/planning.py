@@ -146,10 +146,24 @@ class CampaignForm(forms.ModelForm[Campaign]):
         return str(typed) or wording.default_wording(cleaned["kind"], mode)
 
 
+def _initial(meeting: str) -> dict[str, Any]:
+    """The meeting, with what the issuer's last notice said and by which ways it went."""
+    initial: dict[str, Any] = {"meeting": meeting}
+    found = Meeting.objects.filter(pk=int(meeting) if meeting.isdecimal() else 0).first()
+    notices = Campaign.objects.filter(kind=Campaign.Kind.NOTICE).order_by("-id")
+    last = notices.filter(meeting__issuer=found.issuer_id).first() if found else None
+    if last is None:
+        return initial
+    kept = ("wording", "code_wording", "send_from", "send_until", "alarm_percent")
+    initial |= {name: getattr(last, name) for name in kept}
+    ways = {way["gateway"] for step in last.plan for way in step}
+    return initial | ({"plan": last.plan} if ways <= settings.GATEWAYS.keys() else {})
+
+
 def plan_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
     """Ask what to send, and plan it; what is wrong is said beside the field that it is about."""
     require_role(request, Role.OPERATOR)
-    form = CampaignForm(request.POST or None, initial={"meeting": request.GET.get("meeting")})
+    form = CampaignForm(request.POST or None, initial=_initial(request.GET.get("meeting", "")))
     if request.method == "POST" and form.is_valid():
         cleaned = form.cleaned_data
         try:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from meetings.models import (
     POLICIES,
+    CalendarYear,
     Candidate,
     Document,
     Holder,
@@ -154,6 +155,97 @@ def test_candidates_are_for_elections_only(client, operator):
 
     assert "只有累积投票议案有候选人" in response.text
     assert not Meeting.objects.exists()
+
+
+REAL = {
+    "is_rehearsal": "",
+    "notice_date": "2026-06-05",
+    "record_date": "2026-06-18",
+    "meeting_date": "2026-06-26",
+    "polls_open_at": "",
+    "polls_close_at": "",
+}
+
+
+def test_blank_hours_become_the_lawful_ones(client, operator):
+    response = client.post(
+        reverse("admin:meetings_meeting_add"), meeting_form(make_issuer(), **REAL)
+    )
+
+    assert response.status_code == 302
+    meeting = Meeting.objects.get()
+    hours = [timezone.localtime(at) for at in (meeting.polls_open_at, meeting.polls_close_at)]
+    assert [f"{at:%Y-%m-%d %H:%M}" for at in hours] == ["2026-06-26 09:15", "2026-06-26 15:00"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"meeting_date": "2026-06-27"}, "meeting_date", "休市"),
+        ({"record_date": "2026-06-24"}, "record_date", "至少须间隔2个"),
+        ({"record_date": "2026-06-10"}, "record_date", "不得多于7个"),
+        ({"notice_date": "2026-06-12"}, "notice_date", "至少须提前15日"),
+        ({"kind": "ANNUAL", "notice_date": "2026-06-10"}, "notice_date", "至少须提前20日"),
+        ({"record_date": "2026-06-29"}, "record_date", "须在召开日之前"),
+        ({"meeting_date": "2027-06-25", "record_date": "2027-06-18"}, "meeting_date", "2027年"),
+        ({"polls_open_at": "2026-06-26T08:00"}, "polls_open_at", "法定时段"),
+        ({"issuer": "600000"}, "issuer", "没有这个证券代码"),
+    ],
+)
+def test_a_day_that_breaks_a_rule_is_said_beside_its_field(client, operator, changes, field, words):
+    form = meeting_form(make_issuer(), **{**REAL, **changes})
+
+    page = client.post(reverse("admin:meetings_meeting_add"), form)
+
+    errors = page.context["adminform"].form.errors
+    assert list(errors) == [field]
+    assert words in errors[field][0]
+    assert not Meeting.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"motions-0-number": "1.1.1"}, "序号写作"),
+        ({"motions-1-number": "1.00"}, "序号重复"),
+        ({"motions-1-seats": ""}, "须填写应选人数"),
+        ({"motions-0-seats": "3"}, "只有累积投票议案有应选人数"),
+        ({"motions-1-is_dividend": "on"}, "只适用于非累积投票议案"),
+        ({"motions-1-number": "1.01"}, "占用整个序号"),
+        ({"motions-1-candidate_lines": "甲\n甲"}, "有候选人重复"),
+    ],
+)
+def test_a_motion_that_breaks_a_rule_is_said_in_words(client, operator, changes, words):
+    page = client.post(
+        reverse("admin:meetings_meeting_add"), meeting_form(make_issuer(), **changes)
+    )
+
+    assert page.status_code == 200
+    assert words in page.text
+    assert not Meeting.objects.exists()
+
+
+def test_a_year_is_put_into_the_calendar_or_refused_line_by_line(client, operator):
+    page = reverse("admin:meetings_calendaryear_add")
+    text = "2027-01-01\n2027-02-05~2027-02-12\n2027-05-03\n2027-10-01~2027-10-07"
+
+    refused = client.post(page, {"year": "2027", "text": f"{text}\n1月2日(星期一)休市"})
+    assert refused.status_code == 422
+    assert "星期六" in refused.text
+    assert not CalendarYear.objects.filter(year=2027).exists()
+    file = SimpleUploadedFile("2027.txt", text.encode())
+    taken = client.post(page, {"year": "2027", "file": file})
+
+    assert taken.status_code == 302
+    assert len(CalendarYear.objects.get(year=2027).closed_days) == 13
+
+
+def test_who_is_no_operator_puts_in_no_year(client):
+    client.force_login(make_operator(roles=["AUDITOR"]))
+
+    response = client.post(reverse("admin:meetings_calendaryear_add"), {"year": "2027"})
+
+    assert response.status_code == 404
 
 
 @pytest.mark.django_db(transaction=True)

@@ -405,3 +405,15 @@ def test_the_list_names_kind_and_plan(staff, meeting):
 
     assert "催投提醒" in page.text
     assert "sms" in page.text
+
+
+def test_a_new_campaign_begins_with_what_the_issuers_last_notice_said(staff, campaign, meeting):
+    Campaign.objects.update(wording="【上证信息】{简称}股东会投票 {链接} 沿用")
+    following = make_meeting(motions=False, issuer=meeting.issuer)
+    other = make_meeting(motions=False)
+
+    page = staff.get(ADD, {"meeting": following.pk}).text
+    elsewhere = staff.get(ADD, {"meeting": other.pk}).text
+
+    assert "沿用" in page
+    assert "沿用" not in elsewhere

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import AdminSite
-from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -18,7 +16,7 @@ from django.views.decorators.http import require_GET
 
 from meetings.admin.journal_words import KINDS, word_of
 from meetings.models import JournalEntry, Meeting
-from voting_portal.admin import OperatorAdmin, require_role
+from voting_portal.admin import OperatorAdmin, names_of, require_role
 from voting_portal.common.roles import READS_JOURNAL
 
 PAGE = 50
@@ -39,9 +37,7 @@ class Line:
 def lines_of(entries: Iterable[JournalEntry]) -> list[Line]:
     """Entries in words, with the names of those who acted; two queries however many."""
     entries = list(entries)
-    ids = {number for e in entries if (number := e.actor.partition(":")[2]).isdecimal()}
-    users: Any = get_user_model()
-    names = {user.actor: user.get_username() for user in users.objects.filter(pk__in=ids)}
+    names = names_of(entry.actor for entry in entries)
     return [
         Line(
             at=entry.at,

@@ -193,7 +193,7 @@ def test_blank_hours_become_the_lawful_ones(client, operator):
     ],
 )
 def test_a_day_that_breaks_a_rule_is_said_beside_its_field(client, operator, changes, field, words):
-    form = meeting_form(make_issuer(), **{**REAL, **changes})
+    form = {**meeting_form(make_issuer(), **REAL), **changes}
 
     page = client.post(reverse("admin:meetings_meeting_add"), form)
 

@@ -6,17 +6,19 @@ works and comes back here; nothing is stored, and each page says that it is a pr
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 
 from ballots.models import Opinion
 from ballots.paper import Paper
@@ -27,7 +29,7 @@ from ballots.templatetags.figures import time_left
 from identity.preferences import with_preferences
 from meetings.admin.steps import LINKS, Link
 from meetings.agenda import Agenda, read_agenda
-from meetings.models import Meeting
+from meetings.models import Document, Meeting
 from voting_portal.admin import require_role
 from voting_portal.common.http import page_context
 from voting_portal.common.roles import AT_MEETINGS
@@ -54,6 +56,15 @@ def show_specimen(request: HttpRequest, meeting_id: int, page: str) -> Any:
         language if language in dict(settings.LANGUAGES) else translation.get_language()
     ):
         return HttpResponse(_drawn(request, agenda, page))
+
+
+@require_safe
+def show_paper(request: HttpRequest, meeting_id: int, number: int) -> FileResponse:
+    """A paper of the meeting, which holders cannot open before they have links."""
+    require_role(request, *AT_MEETINGS)
+    found = get_object_or_404(Document, pk=number, meeting_id=meeting_id)
+    content = io.BytesIO(bytes(found.content))
+    return FileResponse(content, as_attachment=True, filename=f"{found.title}.pdf")
 
 
 def _drawn(request: HttpRequest, agenda: Agenda, page: str) -> str:
@@ -147,7 +158,11 @@ def _led_back(html: str, request: HttpRequest, meeting_id: int) -> str:
     for name, page in LEADS_AWAY.items():
         to = _address(meeting_id, page, **kept).replace("&", "&amp;")
         html = html.replace(f'"{reverse(name, args=[meeting_id])}', f'"{to}')
-    return html
+    papers, to = (
+        reverse(name, args=[meeting_id, 0]).removesuffix("0")
+        for name in ("ballots:document", "admin:ballots-paper")
+    )
+    return html.replace(f'"{papers}', f'"{to}')
 
 
 def _address(meeting_id: int, page: str, **query: str) -> str:

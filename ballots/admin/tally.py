@@ -18,7 +18,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ballots.admin.specimen import show_specimen
+from ballots.admin.specimen import show_paper, show_specimen
 from ballots.effective import NotClosed
 from ballots.importing import BadVoteFile, CannotImport, import_votes
 from ballots.models import Channel, Tally, TallyRequest, VoteImport
@@ -153,6 +153,11 @@ class TallyAdmin(OperatorAdmin):
                 self.admin_site.admin_view(show_specimen),
                 {"page": "landing"},
                 name="ballots-preview",
+            ),
+            path(
+                "specimen/<int:meeting_id>/papers/<int:number>",
+                self.admin_site.admin_view(show_paper),
+                name="ballots-paper",
             ),
             path(
                 "specimen/<int:meeting_id>/<slug:page>/",

@@ -24,6 +24,7 @@ from meetings.admin.steps import STEPS, Step
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting
 from voting_portal.admin import actor_of, has_role, require_role
+from voting_portal.common.formulas import defused
 from voting_portal.common.roles import AT_MEETINGS
 
 MOST = 300
@@ -128,8 +129,8 @@ def export(
         writer.writerow(
             (
                 meeting.issuer.security_code,
-                meeting.issuer.short_name,
-                meeting.title,
+                defused(meeting.issuer.short_name),
+                defused(meeting.title),
                 meeting.get_kind_display(),
                 meeting.get_state_display(),
                 meeting.notice_date or "",

@@ -8,7 +8,7 @@ from django.urls import reverse
 from ballots.models import Ballot
 from ballots.specimen import specimen_of
 from meetings.agenda import read_agenda
-from meetings.models import Holder
+from meetings.models import Document, Holder
 from tests.factories import make_issuer, make_meeting, make_operator
 from voting_portal.common.roles import Role
 
@@ -60,6 +60,19 @@ def test_a_paper_with_gaps_is_refused_in_the_holders_words(meeting, reader):
 
     assert "还不能提交" in blank.text
     assert "核对表决票" in full.text
+
+
+def test_papers_open_from_the_preview_before_there_are_links(meeting, reader):
+    content = b"%PDF-1.4 synthetic"
+    paper = Document.objects.create(meeting=meeting, title="资料", content=content, size=18)
+
+    page = reader.get(address(meeting, "landing")).text
+    to = reverse("admin:ballots-paper", args=[meeting.pk, paper.pk])
+    other = reverse("admin:ballots-paper", args=[meeting.pk + 1, paper.pk])
+
+    assert f'"{to}"' in page
+    assert b"".join(reader.get(to).streaming_content) == content
+    assert reader.get(other).status_code == 404
 
 
 def test_the_end_of_a_preview_is_no_vote_and_no_session(meeting, reader):

@@ -10,9 +10,13 @@ from django.utils import timezone
 
 from ballots.opening import ask_for_tally
 from identity.grants import ask_for_roles
+from identity.reissuing import renew_links
 from meetings import lifecycle
 from meetings.models import Meeting, Motion, Register
-from tests.factories import make_issuer, make_meeting, make_operator
+from notifications import campaigns
+from notifications.routing import plan_of
+from notifications.wording import default_wording
+from tests.factories import make_holder, make_issuer, make_meeting, make_operator
 from voting_portal.common.roles import Role
 from voting_portal.desk import desk_of, under_way
 
@@ -75,7 +79,7 @@ def test_every_role_finds_what_waits_for_it():
     make_meeting(state="TALLIED")
     make_meeting(state="CERTIFIED", is_rehearsal=False, certified_by="operator:1")
     make_meeting(state="CERTIFIED")  # a rehearsal, which is never published
-    ask_for_roles(make_operator().pk, roles=[Role.AUDITOR], by="operator:1", now=NOW)
+    ask_for_roles(make_operator().pk, roles=[Role.AUDITOR], by="operator:0", now=NOW)
 
     found = {role: sorted(labels(desk_of("operator:9", [role]).mine)) for role in STAFF}
 
@@ -87,6 +91,30 @@ def test_every_role_finds_what_waits_for_it():
         Role.SYSTEM: [],
         Role.SECURITY: ["批准岗位"],
     }
+
+
+def test_old_links_wait_for_the_other_security_officer():
+    meeting = make_meeting(state="INVITED")
+    renew_links(meeting.pk, by="operator:1", now=NOW)
+
+    assert labels(desk_of("operator:2", [Role.SECURITY]).mine) == ["停用旧投票链接"]
+    assert labels(desk_of("operator:1", [Role.SECURITY]).mine) == []
+
+
+def test_a_campaign_waits_for_approval_and_then_shows_how_far_it_is():
+    meeting = make_meeting(state="INVITED")
+    make_holder(meeting)
+    campaign = campaigns.plan_campaign(
+        meeting.pk, wording=default_wording(), plan=plan_of("sms"), by="operator:1", now=NOW
+    )
+
+    before = labels(desk_of("operator:2", [Role.APPROVER]).mine)
+    campaigns.approve_campaign(campaign.pk, by="operator:2", now=NOW)
+    campaigns.start_campaign(campaign.pk, by="operator:1", now=NOW)
+
+    assert before == ["复核发送批次"]
+    assert labels(desk_of("operator:2", [Role.APPROVER]).mine) == []
+    assert [(work.percent, str(work.label)) for work in under_way()] == [(0, "发送会议通知")]
 
 
 def test_the_front_page_shows_what_waits_and_what_is_under_way(client, operator):
@@ -211,13 +239,13 @@ def test_actions_are_those_of_the_role_and_grave_ones_are_none(client):
 
 
 def test_a_list_of_meetings_opens_in_excel(client, operator):
-    meeting = make_meeting(issuer=make_issuer(short_name="浦江科技"))
+    meeting = make_meeting(issuer=make_issuer(short_name="浦江科技"), title="=1+1")
 
     response = post_action(client, "export", meeting)
 
     lines = response.content.decode().splitlines()
     assert response.content.startswith(b"\xef\xbb\xbf")
-    assert lines[1].split(",")[:2] == [meeting.issuer.security_code, "浦江科技"]
+    assert lines[1].split(",")[:3] == [meeting.issuer.security_code, "浦江科技", "'=1+1"]
 
 
 @pytest.mark.parametrize("search", ["浦江", "2026-06-26", "2026/06/26", "年度"])

@@ -42,6 +42,11 @@ def prepare_meeting(meeting: Meeting, *, by: str, now: datetime) -> None:
     journal.record(meeting, "meeting.prepared", by=by, at=now)
 
 
+def note_change(meeting_id: int, *, changed: Sequence[str], by: str, now: datetime) -> None:
+    """Note in the journal which of a meeting's fields and rows were changed, not what they say."""
+    journal.record(meeting_id, "meeting.changed", by=by, at=now, changed=list(changed))
+
+
 class ListClosed(CannotAdvance):
     message = _("计票之后名单不再改变。")
 

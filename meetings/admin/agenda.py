@@ -26,7 +26,7 @@ from meetings.calendar import UnknownYear, read_calendar
 from meetings.dates import Deadline, deadlines
 from meetings.drafting import EDITABLE
 from meetings.models import POLICIES, Issuer, Meeting, Motion
-from meetings.preparing import name_candidates, prepare_meeting
+from meetings.preparing import name_candidates, note_change, prepare_meeting
 from voting_portal.admin import OperatorAdmin, actor_of
 
 View = Callable[..., HttpResponseBase]
@@ -139,6 +139,13 @@ class MeetingAdmin(OperatorAdmin):
         super().save_model(request, obj, form, change)
         if not change:
             prepare_meeting(obj, by=actor_of(request), now=timezone.now())
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        rows = [formset.prefix for formset in formsets if formset.has_changed()]
+        if change and (changed := [*form.changed_data, *rows]):
+            by = actor_of(request)
+            note_change(form.instance.pk, changed=changed, by=by, now=timezone.now())
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         super().save_formset(request, form, formset, change)

@@ -29,6 +29,7 @@ KINDS = {
 }
 WORDS = {
     "meeting.prepared": _("新建会议"),
+    "meeting.changed": _("修改会议"),
     "meeting.copied": _("从以往会议复制"),
     "meeting.draft": _("退回草稿"),
     "meeting.register_loaded": _("名册启用"),

@@ -315,3 +315,6 @@ def test_motions_may_change_places_in_one_save(client, operator):
     assert Motion.objects.get(pk=first.pk).number == "2.00"
     assert Motion.objects.get(pk=second.pk).number == "1.00"
     assert "序号重复" in twice.text
+    entry = meeting.journal.get(verb="meeting.changed")
+    assert entry.actor == operator.actor
+    assert "motions" in entry.details["changed"]

@@ -86,7 +86,7 @@ def _drawn(request: HttpRequest, agenda: Agenda, page: str) -> str:
         context |= {
             "template": "ballots/landing.html",
             "stage": str(Stage.OPEN),
-            "left": time_left(agenda.polls_close_at, timezone.now()),
+            "left": time_left(agenda.polls_close_at, agenda.polls_open_at),  # as they open
             "holder": entitlement.holder,
             "classes": [(c, entitlement.holder.shares_of(c.number)) for c in agenda.share_classes],
             "can_vote": share_class is not None,

@@ -12,7 +12,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core import signing
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -110,7 +110,7 @@ def _put_in(request: HttpRequest, meeting: Meeting) -> HttpResponse:
 
 
 @require_GET
-def agenda_template(request: HttpRequest) -> HttpResponse:
+def agenda_template(request: HttpRequest) -> FileResponse:
     """A sheet with the headers that are read, and a few rows as an example."""
     require_role(request, Role.OPERATOR)
     content = io.BytesIO()
@@ -130,9 +130,9 @@ def agenda_template(request: HttpRequest) -> HttpResponse:
         sheet.data_validation(1, column, 500, column, {"validate": "list", "source": words})
     sheet.freeze_panes(1, 0)
     workbook.close()
-    response = HttpResponse(content.getvalue(), content_type=XLSX)
-    response["Content-Disposition"] = 'attachment; filename="motions-template.xlsx"'
-    return response
+    content.seek(0)
+    name = "motions-template.xlsx"
+    return FileResponse(content, as_attachment=True, filename=name, content_type=XLSX)
 
 
 class CopyForm(MeetingForm):

@@ -324,7 +324,8 @@ def test_faults_are_a_table_and_nothing_can_be_confirmed(operator):
 def test_the_template_is_read_as_it_is_handed_out(operator):
     response = operator.get(reverse("admin:agenda-template"))
 
-    found = read_table(io.BytesIO(response.content), file_name="motions.xlsx")
+    content = io.BytesIO(b"".join(response.streaming_content))
+    found = read_table(content, file_name="motions.xlsx")
     assert found.faults == []
     assert [draft.number for draft in found.drafts][-1] == "4.00"
     assert found.remarks == []

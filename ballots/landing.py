@@ -13,6 +13,7 @@ from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from ballots.elsewhere import VotedElsewhere, voted_elsewhere
 from ballots.entitlement import Entitlement, read_entitlement
 from ballots.stage import Stage, stage_of
 from ballots.templatetags.figures import separated, time_left
@@ -80,8 +81,17 @@ def _page(
     now: datetime,
 ) -> HttpResponse:
     words = page_context(request)
+    is_over = stage in (Stage.CLOSED, Stage.PUBLISHED)
+    elsewhere = voted_elsewhere(entitlement.holder.pk) if is_over else []
     values = {
-        "card": _card(entitlement, agenda, stage, can_vote=can_vote, hotline=str(words["hotline"])),
+        "card": _card(
+            entitlement,
+            agenda,
+            stage,
+            elsewhere=elsewhere,
+            can_vote=can_vote,
+            hotline=str(words["hotline"]),
+        ),
         "left": time_left(agenda.polls_close_at, now),
         "home": request.path,
         "request_id": str(words["request_id"]),
@@ -102,7 +112,13 @@ def _frame(agenda: Agenda, stage: Stage, words: dict[str, object]) -> str:
 
 
 def _card(
-    entitlement: Entitlement, agenda: Agenda, stage: Stage, *, can_vote: bool, hotline: str
+    entitlement: Entitlement,
+    agenda: Agenda,
+    stage: Stage,
+    *,
+    elsewhere: list[VotedElsewhere],
+    can_vote: bool,
+    hotline: str,
 ) -> SafeString:
     """The holder's own card. Before the vote all cards have the same words around the figures."""
     holder, classes = entitlement.holder, entitlement.classes(agenda)
@@ -116,10 +132,14 @@ def _card(
     }
     values = {"name": holder.name_masked, "phone": holder.phone_masked}
     values |= {f"shares-{c.number}": separated(holder.shares_of(c.number)) for c in classes}
-    if entitlement.cast:
+    if entitlement.cast or elsewhere:
         ballots = [(agenda.share_classes[n], ballot) for n, ballot in entitlement.cast.items()]
-        own = {"classes": [(c, values[f"shares-{c.number}"]) for c in classes]}
-        return render_to_string(template, context | values | own | {"ballots": ballots})
+        own = {
+            "classes": [(c, values[f"shares-{c.number}"]) for c in classes],
+            "ballots": ballots,
+            "elsewhere": elsewhere,
+        }
+        return render_to_string(template, context | values | own)
     marks = {name: fragments.mark(name) for name in values}
     own = {"classes": [(c, marks[f"shares-{c.number}"]) for c in classes]}
     card = fragments.drawn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ from ballots.rules import Fault
 from meetings.agenda import CandidatePaper, MotionPaper
 
 MOST_DIGITS = 18
+MOST_TYPED = 20  # characters in a field of a paper
 DECLARED = "declared"  # the field of the shares that a nominee was entrusted with
+# The name of a field of any paper, as the functions below make them.
+FIELD = re.compile(r"declared|[mc]-\d{1,3}\.\d\d|s-\d{1,3}\.\d\d-[A-Z]{3,7}")
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,19 @@ class Paper:
         return format_html_join("", field, sorted(self.data.items()))
 
     @property
+    def elections(self) -> list[Line]:
+        return [line for line in self.lines if line.motion.is_cumulative and not line.is_recused]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it may be cast as it stands, and leaves no vote unused."""
+        try:
+            self.choices()
+        except BadBallot:
+            return False
+        return not self.unused
+
+    @property
     def unused(self) -> list[Line]:
         return [line for line in self.lines if line.leaves_votes]
 

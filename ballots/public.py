@@ -1,4 +1,4 @@
-"""What anybody may read: a meeting's agenda and papers, help, the privacy notice.
+"""What anybody may read: a meeting's agenda and papers, its public result, help, the privacy notice.
 
 Pages here are the same for everybody who likes the same language and size of type, set no cookie
 and show no page number. So the proxy server may keep them too (deploy/nginx.conf), for seconds, and
@@ -19,10 +19,12 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
+from ballots.models import Tally
+from ballots.published import motion_results
 from ballots.stage import stage_of
 from meetings import live
 from meetings.live import LiveMeeting
-from meetings.models import Document
+from meetings.models import Document, Meeting
 from voting_portal.common import fragments
 from voting_portal.common.http import page_context
 
@@ -67,6 +69,28 @@ def agenda_page(request: HttpRequest, meeting: int) -> HttpResponse:
         seconds=seconds_to_keep(known, at=now),
         agenda=agenda,
         stage=stage,
+    )
+
+
+@login_not_required
+@require_safe
+def result(request: HttpRequest, meeting: int) -> HttpResponse:
+    """The result of a meeting once it is published; before that there is no such page.
+
+    It outlives the personal data of the meeting.
+    """
+    agenda, tally = live.public_agenda(meeting), Tally.objects.newest_of(meeting)
+    is_published = Meeting.objects.filter(pk=meeting, state=Meeting.State.PUBLISHED).exists()
+    if agenda is None or tally is None or not is_published:
+        raise Http404
+    return _public_page(
+        request,
+        "ballots/result.html",
+        *(agenda.stamp, tally.pk),
+        seconds=AGENDA_SECONDS,
+        agenda=agenda,
+        attendance=tally.content["attendance"],
+        results=motion_results(agenda, tally.content),
     )
 
 

@@ -23,6 +23,7 @@ urlpatterns = [
     path("m/<int:meeting>/proof", log_views.proof_file, name="proof"),
     path("m/<int:meeting>/log", log_public.log_page, name="log"),
     path("m/<int:meeting>/log/checkpoint", log_public.checkpoint, name="log-checkpoint"),
+    path("m/<int:meeting>/result", public.result, name="result"),
     path("m/<int:meeting>/documents/<int:number>", public.document, name="document"),
     path("help", public.help_page, name="help"),
     path("privacy", public.privacy, name="privacy"),

@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from ballots.casting import cast_ballot
-from ballots.draft import keep_draft, read_draft
+from ballots.draft import keep_draft, keep_what_came_late, read_draft
 from ballots.entitlement import Entitlement, read_entitlement
 from ballots.models import Opinion
 from ballots.paper import Paper, marked_class
@@ -60,6 +61,22 @@ def holder_page(page: Page) -> Callable[..., HttpResponseBase]:
     return shown
 
 
+def late_forms_are_kept(
+    view: Callable[..., HttpResponseBase],
+) -> Callable[..., HttpResponseBase]:
+    """A form that comes when its session is over costs its holder no choice."""
+
+    @functools.wraps(view)
+    def shown(request: VoterRequest, meeting: int) -> HttpResponseBase:
+        response = view(request, meeting)
+        is_over = response.get("Location") == reverse("identity:start")
+        if request.method == "POST" and is_over and draft_cookie(meeting) not in response.cookies:
+            keep_what_came_late(request, response, meeting)
+        return response
+
+    return shown
+
+
 def paper_page(
     page: Callable[[VoterRequest, Paper], HttpResponseBase],
 ) -> Callable[..., HttpResponseBase]:
@@ -68,6 +85,7 @@ def paper_page(
     Whoever has none left sees the confirmation; a form of another holder changes nothing.
     """
 
+    @late_forms_are_kept
     @holder_page
     @functools.wraps(page)
     def shown(request: VoterRequest, entitlement: Entitlement, agenda: Agenda) -> HttpResponseBase:
@@ -97,12 +115,17 @@ def paper_page(
 @require_http_methods(["GET", "HEAD", "POST"])
 @paper_page
 def ballot(request: VoterRequest, paper: Paper) -> HttpResponseBase:
-    """The paper to fill in; its buttons come back here with everything kept."""
+    """The paper to fill in; its buttons come back here with everything kept.
+
+    一键填写 leads on to the review when nothing is left to fill in: three taps from the link.
+    """
     if request.method != "POST":
         return _ballot_page(request, read_draft(request, paper) or paper)
     asked = request.POST
     if (opinion := asked.get("fill")) in Opinion.values:
         paper = paper.filled(Opinion(opinion))
+        if paper.is_complete:
+            return _kept(paper, "ballots:review") or _review_page(request, paper)
     elif number := asked.get("spread"):
         paper = paper.spread(number)
     elif number := asked.get("count"):
@@ -127,7 +150,7 @@ def review(request: VoterRequest, paper: Paper) -> HttpResponseBase:
         return _ballot_page(request, paper.refused(refusal))
     if request.method == "POST" and (response := _kept(paper, "ballots:review")):
         return response
-    return HttpResponse(drawn_page("ballots/review.html", "ballots/answer.html", request, paper))
+    return _review_page(request, paper)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -174,6 +197,7 @@ def confirmation(
             for ballot in entitlement.cast.values()
         ],
         "next_class": entitlement.next_class(agenda) if _is_open(agenda) else None,
+        "stage": _stage(agenda),
     }
     return render(request, "ballots/confirmation.html", context)
 
@@ -192,9 +216,13 @@ def _why_not(
     return None
 
 
-def _is_open(agenda: Agenda) -> bool:
+def _stage(agenda: Agenda) -> Stage | None:
     meeting = live.live_meeting(agenda.meeting_id)
-    return meeting is not None and stage_of(meeting, at=timezone.now()) == Stage.OPEN
+    return stage_of(meeting, at=timezone.now()) if meeting else None
+
+
+def _is_open(agenda: Agenda) -> bool:
+    return _stage(agenda) == Stage.OPEN
 
 
 def _kept(paper: Paper, page: str) -> HttpResponseBase | None:
@@ -206,6 +234,10 @@ def _kept(paper: Paper, page: str) -> HttpResponseBase | None:
 def _ballot_page(request: VoterRequest, paper: Paper) -> HttpResponseBase:
     page = drawn_page("ballots/ballot.html", "ballots/cumulative_line.html", request, paper)
     return HttpResponse(page, status=422 if paper.faults else 200)
+
+
+def _review_page(request: VoterRequest, paper: Paper) -> HttpResponse:
+    return HttpResponse(drawn_page("ballots/review.html", "ballots/answer.html", request, paper))
 
 
 def _refused(request: VoterRequest, agenda: Agenda, refusal: CannotCast) -> HttpResponseBase:

@@ -27,6 +27,7 @@ from identity.voters import (
     VoterRequest,
     begin,
     end,
+    has_draft,
     is_cross_site,
     is_over,
     keep,
@@ -189,7 +190,7 @@ def _address_of_code(request: HttpRequest) -> str:
 @require_safe
 def start(request: HttpRequest) -> HttpResponse:
     """How to begin, or begin again: the session is over, or was never there."""
-    return render(request, "identity/start.html")
+    return render(request, "identity/start.html", {"has_draft": has_draft(request)})
 
 
 @login_not_required

@@ -112,6 +112,12 @@ def draft_cookie(meeting_id: int) -> str:
     return f"{_cookie(meeting_id)}-draft"
 
 
+def has_draft(request: HttpRequest) -> bool:
+    """Whether this browser keeps a paper half filled in, of any meeting."""
+    prefix = settings.VOTER_COOKIE_PREFIX
+    return any(n.startswith(prefix) and n.endswith("-draft") for n in request.COOKIES)
+
+
 def read_voter(request: HttpRequest, meeting_id: int, *, now: datetime) -> Voter | None:
     """The session of this browser for the meeting; None when there is none or it has ended."""
     try:

@@ -19,8 +19,8 @@ from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext_lazy as _
 
 from meetings import journal, keys
-from meetings.models import MeetingKey
-from meetings.register.records import phone_index
+from meetings.models import Holder, MeetingKey
+from meetings.register.records import open_person, phone_index
 from meetings.rewrapping import Column
 from notifications.models import Suppression, SuppressionKey
 from voting_portal.common import masking, sealing
@@ -79,6 +79,27 @@ def add_suppression(
     if not note.strip():
         raise NoReason
     return _suppress(phone, reason=reason, note=note.strip(), by=by, at=now)
+
+
+def refuse_messages(holder: Holder, *, now: datetime) -> None:
+    """A verified holder wants no messages to the registered phone; a second time changes nothing.
+
+    NoNumber for a holder without one.
+    """
+    _suppress(_phone_of(holder), reason=Reason.REQUEST, note="", by=_actor(holder), at=now)
+
+
+def accept_messages(holder: Holder, *, now: datetime) -> None:
+    """The verified holder wants messages again; nothing changes where none were refused."""
+    suppression = _in_force(_phone_of(holder))
+    if suppression is not None:
+        note = str(_("本人在页面上恢复接收。"))
+        lift_suppression(suppression.pk, note=note, by=_actor(holder), now=now)
+
+
+def refuses_messages(holder: Holder) -> bool:
+    """Whether the holder's phone is not to be written to now."""
+    return _in_force(_phone_of(holder)) is not None
 
 
 @transaction.atomic
@@ -155,6 +176,19 @@ def _suppress(
         None, "suppression.added", by=by, at=at, suppression=suppression.pk, reason=reason
     )
     return suppression
+
+
+def _in_force(phone: str) -> Suppression | None:
+    index = sealing.blind_index(_index_key(), plain_number(phone))
+    return Suppression.objects.filter(phone_index=index, lifted_at=None).first()
+
+
+def _phone_of(holder: Holder) -> str:
+    return open_person(holder).phone
+
+
+def _actor(holder: Holder) -> str:
+    return f"holder:{holder.pk}"
 
 
 def _context(index: bytes) -> bytes:

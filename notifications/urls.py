@@ -1,13 +1,14 @@
-"""Addresses for carriers. What a carrier adds to the address that it was told is `place`."""
+"""Addresses for carriers, whose additions to what they were told are `place`; and for holders."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from notifications import views
+from notifications import preferences, views
 
 app_name = "notifications"
 urlpatterns = [
+    path("m/<int:meeting>/messages", preferences.messages, name="messages"),
     path("gateway/<slug:name>/receipts", views.receipts, name="receipts"),
     path("gateway/<slug:name>/receipts/<slug:key>", views.receipts, name="secret-receipts"),
     path(

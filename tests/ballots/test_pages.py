@@ -557,6 +557,53 @@ def test_a_session_that_ended_loses_no_choice(browser, holder, meeting, verified
     assert again.text.count(" checked") == 2
 
 
+@pytest.mark.parametrize("page", ["ballot", "review", "cast"])
+def test_a_form_that_came_after_its_session_loses_no_choice(
+    browser, holder, meeting, verified, page
+):
+    mark = mark_in(browser.get(url("ballot", meeting)))
+    browser.cookies.pop(f"voter-{meeting.pk}")
+    late = browser.post(url(page, meeting), {"mark": mark, **ANSWERS, "other": "x"})
+    told = browser.get(late["Location"]).text
+
+    again = verified(holder, client=browser).get(url("ballot", meeting)).text
+
+    assert late["Location"] == reverse("identity:start")
+    assert "还保留在本浏览器中" in told
+    assert again.count(" checked") == 2
+    assert 'value="1500"' in again
+    assert choices() == []
+
+
+def test_a_late_form_is_read_by_nobody_else(browser, meeting, verified):
+    mark = mark_in(browser.get(url("ballot", meeting)))
+    browser.cookies.pop(f"voter-{meeting.pk}")
+    browser.post(url("review", meeting), {"mark": mark, **ANSWERS})
+
+    other = verified(make_holder(meeting), client=browser).get(url("ballot", meeting)).text
+
+    assert " checked" not in other
+
+
+@pytest.mark.parametrize("sent", [{}, {"mark": "no mark"}, {"mark": "0" * 32, "m-1.00": ""}])
+def test_a_late_form_with_nothing_in_it_leaves_nothing(client, meeting, sent):
+    response = client.post(url("review", meeting), sent)
+
+    assert not response.cookies
+
+
+def test_one_button_leads_to_the_review_when_nothing_is_left_to_fill_in(browser, meeting):
+    Motion.objects.filter(meeting=meeting, kind="CUMULATIVE").delete()
+    Meeting.objects.update(revision=99)
+    live.forget()
+
+    response = send(browser, "ballot", meeting, {}, fill="AGAINST")
+
+    assert response.redirect_chain == [(url("review", meeting), 303)]
+    assert response.text.count("said against") == 2
+    assert choices() == []
+
+
 def test_the_draft_of_another_holder_is_not_shown(browser, meeting, verified):
     send(browser, "ballot", meeting)
 

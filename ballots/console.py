@@ -1,4 +1,5 @@
-"""The secretary's pages (董秘): own issuers' meetings, and their results once they are counted.
+"""The secretary's pages (董秘): own issuers' meetings, their agenda to approve, the votes of the room
+to hand in, and their results once they are counted.
 
 Whatever is not one's own, or not counted yet, is not found. Before the close these pages know
 nothing of ballots: no figure, no turnout, no difference that would tell one.
@@ -17,24 +18,32 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from ballots import announcement
 from ballots.announcement_files import FORMS
 from ballots.charts import charts_of
+from ballots.conflicts import conflicts_of
 from ballots.detail import detail_lines
 from ballots.exceptions import write_exceptions
-from ballots.models import Tally
+from ballots.importing import BadVoteFile, CannotImport, import_votes
+from ballots.models import Channel, Tally, VoteImport
 from ballots.opening import note_attempt, visible_result
+from ballots.public import pdf_of
 from identity.models import User
 from meetings import journal
 from meetings.agenda import read_agenda
+from meetings.agenda_approval import APPROVABLE, approval_of, approve_agenda
+from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting
+from voting_portal.common.http import see_other
 from voting_portal.common.roles import Role
 
 P = ParamSpec("P")
 BLOCK_BYTES = 1 << 16
+SHOWN_FAULTS = 100
 
 
 def secretary_required(
@@ -44,7 +53,6 @@ def secretary_required(
 
     @login_required
     @never_cache
-    @require_safe
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         user = request.user
@@ -67,6 +75,7 @@ def own_meeting(user: User, meeting_id: int) -> Meeting:
     return meeting
 
 
+@require_safe
 @secretary_required
 def meetings(request: HttpRequest, user: User) -> HttpResponse:
     own = (
@@ -74,21 +83,106 @@ def meetings(request: HttpRequest, user: User) -> HttpResponse:
         .select_related("issuer")
         .order_by("-meeting_date", "-id")
     )
-    return render(request, "console/meetings.html", {"meetings": own})
+    # Few meetings of a secretary are ahead at a time, so an agenda each may be read.
+    rows = [
+        (meeting, approval_of(read_agenda(meeting.pk)) if meeting.state in APPROVABLE else None)
+        for meeting in own
+    ]
+    return render(request, "console/meetings.html", {"rows": rows, "now": timezone.now()})
 
 
+@require_safe
 @secretary_required
 def meeting_page(request: HttpRequest, user: User, meeting: int) -> HttpResponse:
     subject = own_meeting(user, meeting)
     agenda = read_agenda(subject.pk)
     tally = visible_result(subject)
     context: dict[str, Any] = {"meeting": subject, "agenda": agenda, "tally": tally}
+    if subject.state in APPROVABLE:
+        approval = approval_of(agenda)
+        is_overdue = approval.is_overdue(at=timezone.now())
+        context |= {"approval": approval, "is_overdue": is_overdue}
     if tally is not None:
         context["sections"] = announcement.sections(agenda, tally.content)
         context["charts"] = list(charts_of(agenda, tally.content))
     return render(request, "console/meeting.html", context)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@secretary_required
+def agenda_page(request: HttpRequest, user: User, meeting: int) -> HttpResponseBase:
+    """The agenda as holders will read it; POST approves what was shown."""
+    subject = own_meeting(user, meeting)
+    refusal: CannotAdvance | None = None
+    if request.method == "POST":
+        shown, now = request.POST.get("fingerprint", "")[:64], timezone.now()
+        try:
+            approve_agenda(subject.pk, fingerprint=shown, by=user.actor, now=now)
+        except CannotAdvance as refused:
+            refusal = refused
+        else:
+            return see_other("console:agenda", meeting)
+    agenda = read_agenda(subject.pk)
+    approval = approval_of(agenda)
+    context = {
+        "meeting": subject,
+        "agenda": agenda,
+        "approval": approval,
+        "is_overdue": approval.is_overdue(at=timezone.now()),
+        "is_approvable": subject.state in APPROVABLE,
+        "refusal": refusal,
+    }
+    status = 409 if refusal else 200
+    return render(request, "console/agenda.html", context, status=status)
+
+
+@require_safe
+@secretary_required
+def document(_request: HttpRequest, user: User, meeting: int, number: int) -> HttpResponse:
+    """A paper of an own meeting, before anybody else may read it."""
+    subject = own_meeting(user, meeting)
+    return pdf_of(subject.pk, number)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@secretary_required
+def onsite(request: HttpRequest, user: User, meeting: int) -> HttpResponseBase:
+    """The votes of the room: a file of them by POST, what came in, and who voted elsewhere, too.
+
+    Before the close there is nothing to see: Http404.
+    """
+    subject = own_meeting(user, meeting)
+    if subject.polls_sealed_at is None:
+        raise Http404
+    context: dict[str, Any] = {"meeting": subject}
+    file = request.FILES.get("file")
+    if request.method == "POST" and file is None:
+        context["refusal"] = _("请选择现场投票文件。")
+    elif file is not None:
+        try:
+            import_votes(
+                subject.pk,
+                file,
+                file_name=file.name or "",
+                channel=Channel.ONSITE,
+                by=user.actor,
+                now=timezone.now(),
+            )
+        except CannotImport as refused:
+            context["refusal"] = str(refused)
+            if isinstance(refused, BadVoteFile):
+                context["faults"] = refused.faults.kept[:SHOWN_FAULTS]
+        else:
+            return see_other("console:onsite", meeting)
+    context["imports"] = VoteImport.objects.filter(
+        meeting=subject, channel=Channel.ONSITE
+    ).order_by("-id")
+    context["conflicts"] = conflicts_of(subject.pk, channel=Channel.ONSITE)
+    status = 422 if "refusal" in context else 200
+    return render(request, "console/onsite.html", context, status=status)
+
+
+@require_safe
 @secretary_required
 def download(_request: HttpRequest, user: User, meeting: int, form: str) -> HttpResponse:
     subject, tally = counted(user, meeting, what=f"result.{form}")
@@ -105,6 +199,7 @@ def download(_request: HttpRequest, user: User, meeting: int, form: str) -> Http
     )
 
 
+@require_safe
 @secretary_required
 def exceptions(_request: HttpRequest, user: User, meeting: int) -> StreamingHttpResponse:
     """Every vote that does not count as it was cast, as CSV, in memory that does not grow."""
@@ -118,6 +213,7 @@ def exceptions(_request: HttpRequest, user: User, meeting: int) -> StreamingHttp
     )
 
 
+@require_safe
 @secretary_required
 def detail(_request: HttpRequest, user: User, meeting: int) -> StreamingHttpResponse:
     """Every vote on every motion, masked, as CSV straight from the database."""

@@ -42,13 +42,19 @@ def document(_request: HttpRequest, meeting: int, number: int) -> HttpResponse:
     """A paper of the meeting as a PDF file; it never changes under its address."""
     if live.public_agenda(meeting) is None:
         raise Http404
-    found = Document.objects.filter(pk=number, meeting_id=meeting).first()
+    response = pdf_of(meeting, number)
+    response["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
+
+
+def pdf_of(meeting_id: int, number: int) -> HttpResponse:
+    """The file to download; Http404 when the meeting has no such paper."""
+    found = Document.objects.filter(pk=number, meeting_id=meeting_id).first()
     if found is None:
         raise Http404
     response = HttpResponse(bytes(found.content), content_type="application/pdf")
     name = f"{found.title.removesuffix('.pdf')}.pdf".translate(NO_NAME_OF_A_FILE)
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
-    response["Cache-Control"] = "public, max-age=31536000, immutable"
     response["X-Robots-Tag"] = "noindex"
     return response
 

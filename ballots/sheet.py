@@ -77,6 +77,10 @@ class _PrintedPaper:
         return [line for _heading, line in self.entries if line is not None]
 
     @property
+    def elections(self) -> list[_PrintedLine]:
+        return [line for line in self.lines if line.motion.is_cumulative]
+
+    @property
     def plain(self) -> list[_PrintedLine]:
         return [line for line in self.lines if line.motion.is_plain]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
 import http.client
 import http.server
 import json
@@ -303,15 +306,38 @@ def test_many_requests_to_the_sign_in_from_one_address_are_slowed(proxy):
     assert 429 in statuses
 
 
+def style_of(page):
+    return (DEPLOY / "errors" / f"{page}.html").read_text().split("<style>")[1].split("</style>")[0]
+
+
+def hash_of_style(page):
+    return f"sha256-{base64.b64encode(hashlib.sha256(style_of(page).encode()).digest()).decode()}"
+
+
 OWN_HEADERS = {
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": f"default-src 'none'; style-src '{hash_of_style('503')}'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     **HEADERS,
 }
+
+
+@pytest.mark.parametrize("page", ["413", "429", "503"])
+def test_a_page_of_nginx_needs_nothing_and_says_what_to_do(page):
+    text = (DEPLOY / "errors" / f"{page}.html").read_text()
+
+    assert style_of(page) == style_of("503")  # the one whose hash the policy allows
+    assert len(gzip.compress(text.encode())) < 2_500
+    assert not re.findall(r"<(?:script|link|img)|\bsrc=|url\(", text)
+    assert "400-888-8400" in text
+    assert 'lang="en"' in text
+    if page != "413":
+        for words in ("交易系统投票平台", "9:30–11:30", "vote.sseinfo.com", "以第一次投票结果为准"):
+            assert words in text
+        assert "vote.sseinfo.com" in text.partition('lang="en"')[2]
 
 
 def test_what_nginx_answers_by_itself_carries_the_headers_too(proxy):

@@ -42,6 +42,8 @@ def name(page: Path) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_nothing_in_a_page_breaks_the_content_security_policy(page):
     text = page.read_text()
+    if page.parent.name == "errors":  # nginx allows their style by its hash; test_nginx.py
+        text = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
 
     found = {
         what: match[0] for what, pattern in FORBIDDEN.items() if (match := pattern.search(text))

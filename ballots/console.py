@@ -1,5 +1,5 @@
-"""The secretary's pages (董秘): own issuers' meetings, their agenda to approve, votes of the room to
-hand in, and their results once they are counted.
+"""The secretary's pages (董秘): own issuers' meetings, their agenda to approve, votes of the room
+to hand in, and their results once they are counted.
 
 Whatever is not one's own, or not counted yet, is not found. Before the close these pages know
 nothing of ballots: no figure, no turnout, no difference that would tell one.

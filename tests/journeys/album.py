@@ -56,6 +56,6 @@ class Album:
 
 
 def write(picture: bytes, file: Path) -> None:
-    """Small: 64 colours are plenty for a page, and WebP packs them without loss."""
-    image = Image.open(io.BytesIO(picture)).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    """Small: 128 colours are plenty for a page, and WebP packs them without loss."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB").quantize(128, dither=Image.Dither.NONE)
     image.convert("RGB").save(file, lossless=True, quality=100, method=6)

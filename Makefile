@@ -43,6 +43,18 @@ peers: install .data/peers/bin/sdks .data/peers/node_modules  ## Hold ours again
 	@if npm install --silent --no-audit --no-fund --prefix .data/peers; then touch $@; \
 	  else echo "LEFT OUT: no npm, or no registry; the tests of its packages are skipped"; fi
 
+screenshots: install  ## Take the pictures of the guides in docs/ anew
+	@PICTURES=docs/images $(RUN) -m pytest -q tests/journeys/test_guides.py
+
+lighthouse: install .data/lighthouse/node_modules  ## Let Lighthouse judge the pages of a vote
+	@LIGHTHOUSE=.data/lighthouse/node_modules/.bin/lighthouse $(RUN) -m pytest -q tests/lighthouse
+
+.data/lighthouse/node_modules: tests/lighthouse/package.json
+	@mkdir -p .data/lighthouse && cp $< .data/lighthouse/
+	@npm install --silent --no-audit --no-fund --prefix .data/lighthouse \
+	  || { echo "Lighthouse could not be installed: is there an npm, and a registry that it can reach?"; exit 1; }
+	@touch $@
+
 bench: install  ## Measure every hot path beside its floor
 	@$(RUN) -m bench
 
@@ -62,4 +74,4 @@ lint: install  ## Style, types, layers, migrations
 	@$(RUN) -c 'import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())'
 	@$(RUN) manage.py makemigrations --check --dry-run --verbosity 0
 
-.PHONY: help install demo smoke test peers bench drill-restore lint drills stress
+.PHONY: help install demo smoke test peers bench drill-restore lint drills stress screenshots lighthouse

@@ -7,6 +7,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import expect
 
@@ -18,7 +19,10 @@ from identity.staff import issue_pass
 from meetings import lifecycle, live
 from meetings.agenda import read_agenda
 from meetings.models import Document, Meeting, Motion
-from tests.factories import make_holder, make_issuer, make_meeting, make_secretary
+from notifications.campaigns import plan_campaign
+from notifications.routing import plan_of
+from notifications.wording import default_wording
+from tests.factories import make_holder, make_issuer, make_meeting, make_operator, make_secretary
 from tests.journeys.album import DOCS, PICTURE, Album
 from voting_portal.demo.papers import one_page_pdf
 
@@ -144,6 +148,42 @@ def test_the_guide_of_secretaries(meeting, live_server, open_page, tmp_path):
     count(meeting)
     page.goto(f"{live_server.url}/secretary/{meeting.pk}/")
     album.take(page, "secretary-5-result")
+
+    assert album.is_whole()
+
+
+def test_the_guide_of_operators(meeting, handset, live_server, open_page):
+    album, page = Album("guide-operator"), open_page(**DESK)
+    now = timezone.now()
+    of_meeting = Meeting.objects.filter(pk=meeting.pk)
+    day = timezone.localdate(now) + timedelta(days=5)
+    hours = {"polls_open_at": now + timedelta(days=5), "polls_close_at": now + timedelta(days=6)}
+    of_meeting.update(state="DRAFT", meeting_date=day, **hours)
+
+    def go(name, *args, **query):
+        page.goto(live_server.url + reverse(f"admin:{name}", args=args, query=query))
+
+    page.goto(issue_pass(make_operator(), lifetime=timedelta(hours=1), now=now))
+    page.get_by_role("button", name="登录").click()
+    go("meetings_meeting_change", meeting.pk)
+    album.take(page, "operator-1-meeting")
+    go("meeting-register", meeting.pk)
+    album.take(page, "operator-2-register")
+    of_meeting.update(state="REGISTER_LOADED")
+    go("meetings_meeting_change", meeting.pk)
+    album.take(page, "operator-3-confirm")
+    of_meeting.update(state="INVITED", invited_by="operator:2")
+    live.forget()
+    go("notifications_campaign_add", meeting=meeting.pk)
+    album.take(page, "operator-4-campaign")
+    campaign = plan_campaign(
+        meeting.pk, wording=default_wording(), plan=plan_of("sms"), by="operator:9", now=now
+    )
+    go("notifications_campaign_change", campaign.pk)
+    album.take(page, "operator-5-approve")
+    of_meeting.update(state="CLOSED", polls_sealed_at=now)
+    go("meetings_meeting_change", meeting.pk)
+    album.take(page, "operator-6-tally")
 
     assert album.is_whole()
 

@@ -96,6 +96,8 @@ def test_the_pages_of_a_vote_score_95_or_more(meeting, live_server, capsys):
     }
 
     found = {}
+    with capsys.disabled():
+        print(f"\n{'':<14}{''.join(f'{category:>16}' for category in CATEGORIES)}", end="")
     for name, (address, cookie) in pages.items():
         url = address if address.startswith("http") else live_server.url + address
         shown, scores, low = scores_of(url, cookie)
@@ -103,6 +105,7 @@ def test_the_pages_of_a_vote_score_95_or_more(meeting, live_server, capsys):
         found[name] = scores
         with capsys.disabled():
             row = "".join(f"{scores[category]:>16}" for category in CATEGORIES)
-            print(f"\n{name:<14}{row}   {' '.join(low)}", end="")
+            why = " ".join(low) if min(scores.values()) < LEAST else ""
+            print(f"\n{name:<14}{row}  {why}", end="")
 
     assert not {n: s for n, s in found.items() if min(s.values()) < LEAST}

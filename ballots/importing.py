@@ -87,7 +87,7 @@ class BadVoteFile(CannotImport):
     def __init__(self, faults: Faults, *, rows_read: int) -> None:
         bad = len(faults.rows)
         words = {"read": rows_read, "bad": bad, "good": rows_read - bad}
-        super().__init__(_("文件未导入:读取%(read)d行 = %(good)d行无误 + %(bad)d行有误。") % words)
+        super().__init__(_("文件未导入：读取%(read)d行 = %(good)d行无误 + %(bad)d行有误。") % words)
         self.faults, self.rows_read = faults, rows_read
 
 

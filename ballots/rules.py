@@ -230,18 +230,18 @@ def faults_of_choice(
         if declared is not None and breaks_sum_rule(given, declared, policies=policies):
             words |= {"given": f"{given:,}", "declared": f"{declared:,}"}
             message = (
-                _("议案%(number)s各项合计%(given)s股,不等于受托股份数%(declared)s股。") % words
+                _("议案%(number)s各项合计%(given)s股，不等于受托股份数%(declared)s股。") % words
             )
             yield Fault(motion.number, "SUM_MISMATCH", message)
         return
     if given > limit:
         words |= {"given": f"{given:,}", "limit": f"{limit:,}"}
-        message = _("议案%(number)s投出%(given)s票,超过您可用的%(limit)s票。") % words
+        message = _("议案%(number)s投出%(given)s票，超过您可用的%(limit)s票。") % words
         yield Fault(motion.number, "OVER_LIMIT", message)
     named = sum(1 for count in choice.values() if count)
     if named > most_candidates(motion, policies=policies, is_nominee=declared is not None):
         words |= {"named": str(named), "seats": str(motion.seats)}
-        message = _("议案%(number)s为差额选举,最多投给%(seats)s人,您投给了%(named)s人。") % words
+        message = _("议案%(number)s为差额选举，最多投给%(seats)s人，您投给了%(named)s人。") % words
         yield Fault(motion.number, "TOO_MANY_CANDIDATES", message)
 
 
@@ -264,7 +264,7 @@ def faults_of_groups(
     for numbers in agreed.values():
         if len(numbers) > 1:
             words = {"numbers": "、".join(numbers)}
-            message = _("议案%(numbers)s为同一事项的不同方案,只能同意其中一项。") % words
+            message = _("议案%(numbers)s为同一事项的不同方案，只能同意其中一项。") % words
             yield from (Fault(number, "EXCLUSIVE", message) for number in numbers)
 
 

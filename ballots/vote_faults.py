@@ -12,19 +12,19 @@ KEPT_OF_A_KIND = 1_000
 
 # kind -> why and what to do
 KINDS = {
-    "ACCOUNT_FORMAT": _("证券账户应为字母加9位数字,如A123456789。"),
-    "BLANK_VALUE": _("必填项为空,请补全。"),
-    "DECLARED_DIFFERS": _("同一张表决票的受托股份数前后不一,请核对。"),
-    "MISSING_COLUMN": _("缺少必需的列:证券账户、议案序号。"),
-    "DUPLICATE_COLUMN": _("同一内容有两列,请删去一列。"),
-    "NOT_A_NUMBER": _("应为不带小数、逗号和负号的数字,最多18位。"),
+    "ACCOUNT_FORMAT": _("证券账户应为字母加9位数字，如A123456789。"),
+    "BLANK_VALUE": _("必填项为空，请补全。"),
+    "DECLARED_DIFFERS": _("同一张表决票的受托股份数前后不一，请核对。"),
+    "MISSING_COLUMN": _("缺少必需的列：证券账户、议案序号。"),
+    "DUPLICATE_COLUMN": _("同一内容有两列，请删去一列。"),
+    "NOT_A_NUMBER": _("应为不带小数、逗号和负号的数字，最多18位。"),
     "NO_ROWS": _("文件没有任何一行。"),
-    "OPINION": _("议案须填同意、反对或弃权(名义持有人填三项股数),候选人须填票数。"),
+    "OPINION": _("议案须填同意、反对或弃权（名义持有人填三项股数），候选人须填票数。"),
     "REPEATED_MOTION": _("同一张表决票中该议案或候选人出现两次。"),
     "REPEATED_SEQ": _("受理序号在本文件或此前导入的文件中已用于另一张表决票。"),
     "SUFFIX": _("请上传CSV、TXT(制表符)或XLSX文件。"),
-    "TIME": _("时间应为HH:MM:SS或YYYY-MM-DD HH:MM:SS的文本,仅现场投票可以不填。"),
-    "UNKNOWN_CLASS": _("该股份类别不属于本次会议;有几个类别时须填写。"),
+    "TIME": _("时间应为HH:MM:SS或YYYY-MM-DD HH:MM:SS的文本，仅现场投票可以不填。"),
+    "UNKNOWN_CLASS": _("该股份类别不属于本次会议；有几个类别时须填写。"),
     "UNKNOWN_MOTION": _("议程中没有这个可表决的议案或候选人。"),
 }
 

@@ -155,7 +155,7 @@ def test_pages_and_downloads_show_the_newest_version(meeting, client):
 
     assert "结果正在更正" in meanwhile
     assert "结果正在更正" not in shown
-    assert f"第2版,更正原因:{REASON}" in shown
+    assert f"第2版，更正原因：{REASON}" in shown
     assert document["motions"]["1.00"]["total"]["against"] == 40
 
 

@@ -64,6 +64,25 @@ def test_every_sentence_of_a_page_can_be_translated(page):
     assert not CHINESE.findall(text)
 
 
+# Beside a Chinese character stands Chinese punctuation; the exchange's forms keep their own.
+HALF_WIDTH = re.compile(r"[\u4e00-\u9fff”」》）][,:;!?](?!\d)|[\u4e00-\u9fff]\([\u4e00-\u9fff]")
+FOR_HOLDERS = ("ballots", "identity", "components", "notifications", "console")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.parent.name in FOR_HOLDERS and "admin" not in page.parts],
+    ids=name,
+)
+def test_chinese_sentences_are_punctuated_in_chinese(page):
+    sentences = re.findall(
+        r"{% translate ([\"'].*?[\"']) |{% blocktranslate.*?%}(.*?){% endblocktranslate",
+        page.read_text(),
+    )
+
+    assert not [s for pair in sentences for s in pair if HALF_WIDTH.search(s.strip("\"'"))]
+
+
 @pytest.mark.parametrize(
     "bad",
     [

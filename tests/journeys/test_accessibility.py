@@ -19,10 +19,11 @@ from ballots.opening import ask_for_tally, open_tally
 from identity import turns
 from identity.links import personal_url
 from identity.staff import issue_pass
-from meetings import lifecycle, live
+from meetings import lifecycle
 from meetings.models import Meeting
 from tests.factories import make_holder, make_issuer, make_meeting, make_operator, make_secretary
 from tests.journeys.conftest import DESK
+from tests.journeys.walk import every_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
@@ -79,35 +80,9 @@ def test_every_page_of_a_holder(look, live_server, settings, handset, open_page)
     settings.PUBLIC_URL = live_server.url
     holder = make_holder(make_meeting(issuer=make_issuer(short_name="浦江科技")), shares=12_300)
     looker = Looker(open_page(java_script_enabled=True, **look))
-    page = looker.page
 
-    for path in ("/", "/privacy", "/start", "/enter", "/v/1abcd2efgh3ijkl4mnop5qrst"):
-        looker.go(live_server.url + path)
-    looker.go(personal_url(holder.pk, 0), "landing")
-    page.locator("main form button.primary").first.click()
-    looker.look("code")
-    page.locator("#code").fill("1")
-    page.locator("button.primary").click()
-    looker.look("code refused")
-    page.locator("#code").fill(handset.code())
-    page.locator("button.primary").click()
-    expect(page).to_have_url(re.compile(r"/ballot$"))
-    looker.look("ballot")
-    page.locator("button.primary").last.click()
-    looker.look("ballot with faults")
-    page.locator("button[name=fill][value=FOR]").click()
-    page.locator("button.primary").last.click()
-    looker.look("review")
-    page.locator("button.primary").last.click()
-    expect(page).to_have_url(re.compile(r"/confirmation$"))
-    looker.look("confirmation")
-    for kept in ("promise", "log"):
-        looker.go(live_server.url + reverse(f"ballots:{kept}", args=[holder.meeting_id]))
-    looker.go(personal_url(holder.pk, 0), "landing after the vote")
-    for state in ("CLOSED", "CANCELLED", "POSTPONED"):
-        Meeting.objects.update(state=state)
-        live.forget()
-        looker.go(personal_url(holder.pk, 0), f"landing, {state}")
+    for name in every_page(looker.page, live_server.url, holder, handset):
+        looker.look(name)
 
     assert looker.found == []
 
@@ -139,11 +114,14 @@ def test_every_page_of_a_secretary(look, live_server, settings, open_page):
     looker.go(issue_pass(make_secretary(issuer), lifetime=timedelta(hours=1), now=now), "pass")
     page.locator("main button.primary").click()
     looker.look("meetings")
-    looker.go(f"{live_server.url}/secretary/{meeting.pk}/", "meeting under way")
+    for part in ("", "agenda", "reach"):
+        looker.go(f"{live_server.url}/secretary/{meeting.pk}/{part}", f"{part}, under way")
     Meeting.objects.update(state="CLOSED", polls_sealed_at=now)
+    looker.go(f"{live_server.url}/secretary/{meeting.pk}/onsite", "onsite, closed")
     ask_for_tally(meeting.pk, by="operator:1", now=now)
     open_tally(meeting.pk, by="operator:2", now=now)
-    looker.go(f"{live_server.url}/secretary/{meeting.pk}/", "meeting counted")
+    for part in ("", "onsite"):
+        looker.go(f"{live_server.url}/secretary/{meeting.pk}/{part}", f"{part}, counted")
 
     assert looker.found == []
 

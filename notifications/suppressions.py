@@ -179,7 +179,11 @@ def _suppress(
 
 
 def _in_force(phone: str) -> Suppression | None:
-    index = sealing.blind_index(_index_key(), plain_number(phone))
+    """NoNumber for what is none. Makes no key: before there is one, nobody refused anything."""
+    number = plain_number(phone)
+    if not SuppressionKey.objects.filter(pk=_ONLY).exists():
+        return None
+    index = sealing.blind_index(_index_key(), number)
     return Suppression.objects.filter(phone_index=index, lifted_at=None).first()
 
 

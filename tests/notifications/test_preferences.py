@@ -11,6 +11,7 @@ from django.utils import timezone
 from identity import voters
 from identity.links import Link
 from notifications.models import Suppression
+from notifications.models.suppression import SuppressionKey
 from notifications.suppressions import suppressed
 from tests.factories import make_holder, make_meeting
 
@@ -43,6 +44,7 @@ def test_the_page_shows_the_masked_phone_and_where_to_complain(meeting):
     for words in ("400-888-8400", "12386", "12321", "页面编号"):
         assert words in page
     assert not Suppression.objects.exists()
+    assert not SuppressionKey.objects.exists()
 
 
 def test_a_holder_stops_and_resumes_messages(meeting):

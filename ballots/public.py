@@ -1,4 +1,4 @@
-"""What anybody may read: a meeting's agenda and papers, its public result, help, the privacy notice.
+"""What anybody may read: a meeting's agenda, papers and public result, help, the privacy notice.
 
 Pages here are the same for everybody who likes the same language and size of type, set no cookie
 and show no page number. So the proxy server may keep them too (deploy/nginx.conf), for seconds, and

@@ -25,6 +25,7 @@ LONG = {
     "voting_portal/settings.py": "all settings in one file, as one looks for them",
     "meetings/register/synthetic.py": "one made-up world: people, brokers' accounts, edge cases",
     "ballots/effective.py": "one statement a rule of which votes count, read in their order",
+    "identity/views.py": "every page from a link to a session, in the order of the way",
     "notifications/campaigns.py": "the whole life of a campaign, a verb a step",
     "ballots/scenario.py": "one meeting from its file to the comparison, in the order of its life",
 }

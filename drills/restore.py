@@ -40,10 +40,10 @@ CHECKED_PROMISES = 200  # whose signature is checked; all of them are looked for
 PREPARE = """
 from bench.meetings import make_meeting
 from ballots.log.starting import start_due
-from ballots.log.checkpoints import log_key
+from ballots.log.keys import reigns_of
 meeting = make_meeting({holders})
 start_due()
-print("MEETING", meeting.pk, log_key().vkey)
+print("MEETING", meeting.pk, reigns_of(meeting.pk)[-1].key.vkey)
 """
 
 

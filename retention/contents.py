@@ -82,6 +82,8 @@ KEPT = {
     "meetings_candidate": "the agenda, which is public",
     "meetings_document": "papers of the meeting, which are public",
     "meetings_importheader": "no meeting's",
+    "incidents_incident": "what was wrong and who saw to it, without personal data of holders",
+    "meetings_calendaryear": "no meeting's",
     "meetings_importprofile": "no meeting's",
     "meetings_issuer": "public",
     "meetings_journalentry": "who did what, without personal data of holders",

@@ -70,6 +70,13 @@ GAUGES = (
     Gauge("PortalMessagesFail", "portal_deliveries_share", 0.1, ("failed", "unknown"), unit=0.01),
     Gauge("PortalQueueOld", "portal_queue_age_seconds", 120, ("receipts", "leases")),
     Gauge("PortalQueueOld", "portal_queue_age_seconds", 900, ("registers",)),
+    Gauge(
+        "PortalPurgeOverdue",
+        "portal_purge_overdue_seconds",
+        86_400,
+        ("due", "begun", "forgotten"),
+        unit=3_600,
+    ),
     Gauge("PortalQueueLong", "portal_queue_length", 1000, ("periodic", "registers", "sending")),
 )
 

@@ -25,7 +25,7 @@ from ballots.paper import Paper
 from ballots.rules import BadBallot
 from ballots.specimen import specimen_of, voter_of
 from ballots.stage import Stage
-from ballots.templatetags.figures import time_left
+from ballots.templatetags.figures import separated, time_left
 from identity.preferences import with_preferences
 from meetings.admin.steps import LINKS, Link
 from meetings.agenda import Agenda, read_agenda
@@ -87,8 +87,12 @@ def _drawn(request: HttpRequest, agenda: Agenda, page: str) -> str:
             "template": "ballots/landing.html",
             "stage": str(Stage.OPEN),
             "left": time_left(agenda.polls_close_at, agenda.polls_open_at),  # as they open
-            "holder": entitlement.holder,
-            "classes": [(c, entitlement.holder.shares_of(c.number)) for c in agenda.share_classes],
+            "name": entitlement.holder.name_masked,
+            "phone": entitlement.holder.phone_masked,
+            "has_phone": True,
+            "classes": [
+                (c, separated(entitlement.holder.shares_of(c.number))) for c in agenda.share_classes
+            ],
             "can_vote": share_class is not None,
         }
         context["card"] = render_to_string("ballots/holder_card.html", context)

@@ -13,6 +13,12 @@ from gunicorn.config import Config
 CODE = "0Hb85ABCDEFGHJKMNPQRSTUVW"
 
 
+@pytest.fixture(autouse=True)
+def counts(monkeypatch, tmp_path):
+    """Reading the file makes a folder for counts; other tests' servers are to make their own."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+
+
 @pytest.fixture
 def configured():
     return runpy.run_path(str(settings.BASE_DIR / "deploy/gunicorn.conf.py"))

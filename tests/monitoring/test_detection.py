@@ -190,6 +190,15 @@ def test_receipts_that_wait_are_an_incident():
     assert raised() == {("PortalQueueOld", "receipts")}
 
 
+def test_personal_data_that_should_be_gone_is_an_incident(running, monkeypatch):
+    monkeypatch.setattr(detection, "Facts", with_values(portal_purge_overdue_seconds=90_000))
+
+    look_for(11 * MINUTE)
+
+    assert ("PortalPurgeOverdue", "due") in raised()
+    assert Incident.objects.get(subject="due").seen["value"] == 25
+
+
 def test_messages_that_fail_are_an_incident(running, monkeypatch):
     monkeypatch.setattr(detection, "Facts", with_values(portal_deliveries_share=0.25))
 

@@ -129,6 +129,14 @@ RULES = {
             after=_MINUTE,
         ),
         Rule(
+            "PortalPurgeOverdue",
+            _("个人信息逾期未删除"),
+            _("%(what)s：已%(value)s小时"),
+            Severity.TICKET,
+            Role.SYSTEM,
+            after=10 * _MINUTE,
+        ),
+        Rule(
             "PortalQueueLong",
             _("队列过长"),
             _("%(what)s:%(value)s项"),

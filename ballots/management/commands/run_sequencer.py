@@ -25,6 +25,7 @@ START_SECONDS = 5.0  # between two looks for logs to start
 
 class Command(BaseCommand):
     help = "Log what waits for the ballot logs and sign it, until stopped. Extra ones stand by."
+    is_new = True  # to the database, or the database to it
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="log what waits now and end")
@@ -37,7 +38,6 @@ class Command(BaseCommand):
                 pass
             return
         self.over = threading.Event()
-        self.is_new = True  # to the database, or the database to it
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: self.over.set())
         # Reading a register of millions takes a while, for which other meetings' logs do not wait.

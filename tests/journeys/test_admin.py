@@ -35,6 +35,7 @@ def sign_in(page, live_server, settings):
     page.goto(issue_pass(make_operator(roles=ALL_ROLES), lifetime=timedelta(hours=1), now=now))
     page.locator("main button.primary").click()
     expect(page).to_have_url(re.compile("/admin/$"))
+    page.wait_for_load_state()  # the address is there before the page
 
 
 def make_everything():

@@ -125,12 +125,13 @@ def delete_rows(meeting_id: int) -> None:
 def drop_partitions(meeting_id: int) -> None:
     """Drop the meeting's partitions, one at a time; again is no harm.
 
-    It waits a second at most for others that read the parent table, since everybody else waits
-    behind it: OperationalError then, and the next try goes on where this one ended.
+    It waits two seconds at most for others that read the parent table, since everybody else waits
+    behind it: OperationalError then, and the next try goes on where this one ended. A vacuum of the
+    partition gives way after one second (deadlock_timeout).
     """
     for table in DROPPED:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL lock_timeout = '1s'")
+            cursor.execute("SET LOCAL lock_timeout = '2s'")
             partitions.drop(partitions.partition_name(table, meeting_id))
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
+from tests.sessions import wait_until_alone
+
 
 class Served:
     """A running gunicorn: its port, its process, its log."""
@@ -67,19 +69,8 @@ def gunicorn(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(40)
-        _wait_for_the_end_of_sessions()
-
-
-def _wait_for_the_end_of_sessions() -> None:
-    """PostgreSQL notices a moment later that a client has gone; the database is dropped soon."""
-    deadline = time.monotonic() + 20
-    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            cursor.execute(f"{others} AND pid <> pg_backend_pid()")
-            if cursor.fetchone() == (0,):
-                return
-        time.sleep(0.1)
+        if "DATABASE_POOLED" not in environment:  # a pool's sessions stay as long as the pool
+            wait_until_alone()
 
 
 def _wait_for(port: int, log: Path) -> None:

@@ -23,6 +23,7 @@ from meetings.models import Meeting
 from tests.deploy.crowd import Crowd, filled_in
 from tests.deploy.serving import database_url, gunicorn
 from tests.factories import make_holders, make_meeting
+from tests.sessions import wait_until_alone
 
 DEPLOY = Path(settings.BASE_DIR) / "deploy" / "pgbouncer"
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
@@ -72,6 +73,7 @@ def pool(transactional_db) -> Iterator[str]:
     finally:
         running.terminate()
         running.wait(10)
+        wait_until_alone()
         shutil.rmtree(place)
 
 

@@ -16,6 +16,7 @@ from meetings.register.records import open_person
 from retention import archive, contents, purging
 from retention.models import Purge
 from tests.retention.conftest import NAME, live_through
+from tests.sessions import wait_until_alone
 from voting_portal.common import partitions
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,6 +73,7 @@ def purge_in_a_process_that_dies(module, name: str, instead, moment: datetime) -
         finally:
             os._exit(0)
     _pid, status = os.waitpid(child, 0)
+    wait_until_alone()
     return os.WTERMSIG(status)
 
 

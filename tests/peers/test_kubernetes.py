@@ -12,6 +12,7 @@ from django.conf import settings
 ROOT = Path(settings.BASE_DIR)
 VALIDATE = ROOT / ".data" / "peers" / "bin" / "kubernetes-validate"
 KUBECTL = shutil.which("kubectl")
+CONTAINERS = ("portal", "nginx", "pgbouncer")
 
 pytestmark = [
     pytest.mark.peers,
@@ -59,7 +60,7 @@ def test_every_container_has_no_rights_and_an_image(rendered):
 
     assert len(pods) >= 7
     for pod in pods:
-        containers = pod.count("\n        name: portal\n") + pod.count("\n        name: nginx\n")
+        containers = sum(pod.count(f"\n        name: {name}\n") for name in CONTAINERS)
         assert containers == pod.count("readOnlyRootFilesystem: true")
         assert containers == pod.count("allowPrivilegeEscalation: false")
         assert containers == len([line for line in pod.splitlines() if " image: " in line])

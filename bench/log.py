@@ -124,6 +124,8 @@ def _row_of_waiting(scale: Scale) -> Row:
     meeting, over = make_meeting(int(scale.seconds) * MOST_A_SECOND), threading.Event()
     agenda = read_agenda(meeting.pk)
     start_due()
+    while sequencer.sequence():  # what rows before have left
+        pass
 
     def work() -> None:
         """As the command does it."""

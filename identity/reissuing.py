@@ -2,7 +2,7 @@
 
 One holder's: a generation more in the holder's row ends the links, codes and sessions of before; a
 holder has four generations. A whole meeting's: new links are signed with a new key while the old
-ones still hold, and once new ones are sent, a second person destroys the old keys, after which no
+ones still hold, and once new ones are sent, a second person ends the old keys, after which no
 old link is anybody's.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
@@ -79,20 +79,23 @@ def renew_links(meeting_id: int, *, by: str, now: datetime) -> int:
 
 @transaction.atomic
 def end_old_links(meeting_id: int, *, by: str, now: datetime) -> int:
-    """Destroy all keys of links but the newest; return how many. Old links are nobody's then.
+    """Destroy all keys of links that were replaced; return how many. Old links are nobody's then.
 
-    NothingOld; SamePerson for whoever renewed the links.
+    NothingOld; SamePerson for whoever renewed the links last.
     """
     Meeting.objects.select_for_update().get(pk=meeting_id)
     of_links = MeetingKey.objects.filter(meeting=meeting_id, purpose=MeetingKey.Purpose.LINKS)
-    newest = of_links.order_by("-key_id").first()
-    if newest is None or newest.key_id == 1:
+    replaced = of_links.filter(wrapped__isnull=False).exclude(replaced_by="")
+    try:
+        # The constraint meeting_key_ended_by_two, not this code, tells one person from two.
+        with transaction.atomic():
+            ended = replaced.update(wrapped=None, ended_by=by)
+    except IntegrityError as error:
+        if "meeting_key_ended_by_two" not in str(error):
+            raise
+        raise SamePerson from None
+    if not ended:
         raise NothingOld
-    if newest.made_by == by:
-        raise SamePerson
-    destroyed, _each = of_links.filter(key_id__lt=newest.key_id).delete()
-    if not destroyed:
-        raise NothingOld
-    journal.record(meeting_id, "links.ended", by=by, at=now, keys=destroyed)
+    journal.record(meeting_id, "links.ended", by=by, at=now, keys=ended)
     live.forget()
-    return destroyed
+    return ended

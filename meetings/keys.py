@@ -138,7 +138,7 @@ def make_keys(meeting_id: int) -> None:
 def wrapping_keys_of(meeting_id: int) -> list[str]:
     """The names of what wraps a meeting's data keys."""
     rows = MeetingKey.objects.filter(meeting_id=meeting_id).values_list("wrapped", flat=True)
-    return sorted({wrapped_by(bytes(wrapped)) for wrapped in rows})
+    return sorted({wrapped_by(bytes(wrapped)) for wrapped in rows if wrapped is not None})
 
 
 def destroy_keys(names: Sequence[str]) -> None:
@@ -183,7 +183,10 @@ def link_key(meeting_id: int) -> tuple[int, bytes]:
 
 
 def add_link_key(meeting_id: int, *, by: str) -> MeetingKey:
-    """A new key for the links of a meeting; links of the older ones still hold."""
+    """A new key for the links of a meeting; links of the older ones still hold.
+
+    Whoever replaces them is noted with them: another one must end them.
+    """
     key_id = link_key(meeting_id)[0] + 1
     context = _context(meeting_id, MeetingKey.Purpose.LINKS)
     (name,) = wrapping_keys_of(meeting_id)
@@ -194,6 +197,10 @@ def add_link_key(meeting_id: int, *, by: str) -> MeetingKey:
         wrapped=keystore().wrap(sealing.new_key(), context=context, under=name),
         made_by=by,
     )
+    older = MeetingKey.objects.filter(
+        meeting_id=meeting_id, purpose=MeetingKey.Purpose.LINKS, key_id__lt=key_id
+    )
+    older.filter(wrapped__isnull=False).update(replaced_by=by)
     _remembered.pop((meeting_id, MeetingKey.Purpose.LINKS), None)
     return row
 
@@ -212,7 +219,9 @@ def _newest(meeting_id: int, purpose: str) -> tuple[int, bytes]:
 
 
 def unwrap(row: MeetingKey) -> bytes:
-    """The key in a row that was read already."""
+    """The key in a row that was read already; KeyDestroyed when it was ended."""
+    if row.wrapped is None:
+        raise KeyDestroyed(f"key {row.key_id} of meeting {row.meeting_id} was ended")
     return keystore().unwrap(bytes(row.wrapped), context=context_of(row))
 
 

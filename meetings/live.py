@@ -114,7 +114,9 @@ def _read_table(*, older_than: float) -> None:
             return  # another thread has just done it
         rows = (
             MeetingKey.objects.filter(
-                purpose=MeetingKey.Purpose.LINKS, meeting__state__in=LIVE_STATES
+                purpose=MeetingKey.Purpose.LINKS,
+                wrapped__isnull=False,
+                meeting__state__in=LIVE_STATES,
             )
             .select_related("meeting")
             .order_by("meeting_id", "-key_id")

@@ -39,11 +39,13 @@ def make_first_log_key() -> None:
 def add_log_key(*, by: str, now: datetime) -> LogKey:
     """Make the next key, which signs new logs from now on and older ones as they grow.
 
-    It has the name of the one before: names stand in the notices of meetings.
+    It has the name of the one before: names stand in the notices of meetings. Whoever replaces the
+    older ones is noted with them: another one must retire them.
     """
     last = newest_log_key()
     number = last.number + 1
     row = LogKey.objects.create(number=number, **_new(last.name, number))
+    LogKey.objects.filter(number__lt=number, wrapped__isnull=False).update(replaced_by=by)
     journal.record(None, "log_key.added", by=by, at=now, number=number)
     return row
 

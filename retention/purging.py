@@ -91,10 +91,10 @@ def _destroy_keys(purge: Purge, now: datetime) -> None:
         if asking.is_held(meeting.pk):
             raise asking.OnHold
         keys.destroy_keys(purge.wrapping_keys)
-        MeetingKey.objects.filter(meeting=meeting).delete()
         meeting.purged_at = now
         meeting.revision += 1
         meeting.save(update_fields=["purged_at", "revision"])
+        MeetingKey.objects.filter(meeting=meeting).delete()
         names = {"wrapping_keys": purge.wrapping_keys}
         journal.record(meeting, "purge.keys_destroyed", by=TIMER, at=now, **names)
         _reach(purge, Stage.KEYS_DESTROYED)

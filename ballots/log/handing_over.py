@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from ballots.log import heads
@@ -38,6 +38,10 @@ class KeyInUse(CannotChangeKey):
     message = _("最新的日志签名密钥不能销毁：请先更换。")
 
 
+class SamePerson(CannotChangeKey):
+    message = _("旧的日志签名密钥须由更换密钥以外的另一位工作人员销毁。")
+
+
 @transaction.atomic
 def change_log_key(*, by: str, now: datetime) -> LogKey:
     """Make a new key for the logs; every log that grows goes over to it by itself."""
@@ -59,8 +63,8 @@ def hand_over_all(number: int) -> int:
 def retire_log_key(number: int, *, by: str, now: datetime) -> int:
     """Destroy the private half of an old key, after every log has gone over to the newest one.
 
-    Returns how many logs went over. NoSuchKey; KeyInUse for the newest one; LogStands when one has
-    lost a part (heads.py), those before it having gone over.
+    Returns how many logs went over. NoSuchKey; KeyInUse for the newest one; SamePerson for whoever
+    replaced it; LogStands when one has lost a part (heads.py). Logs that have gone over stay so.
     """
     key = LogKey.objects.filter(number=number, wrapped__isnull=False).first()
     if key is None:
@@ -68,9 +72,15 @@ def retire_log_key(number: int, *, by: str, now: datetime) -> int:
     if number == log_keys.newest_log_key().number:
         raise KeyInUse
     logs = hand_over_all(number)
-    with transaction.atomic():
-        LogKey.objects.filter(number=number).update(wrapped=None)
-        journal.record(None, "log_key.retired", by=by, at=now, number=number, logs=logs)
+    try:
+        # The constraint log_key_ended_by_two, not this code, tells one person from two.
+        with transaction.atomic():
+            LogKey.objects.filter(number=number).update(wrapped=None, ended_by=by)
+            journal.record(None, "log_key.retired", by=by, at=now, number=number, logs=logs)
+    except IntegrityError as error:
+        if "log_key_ended_by_two" not in str(error):
+            raise
+        raise SamePerson from None
     log_keys.forget()
     return logs
 

@@ -27,7 +27,7 @@ def roles_to_grant() -> Iterator[Waiting]:
 
 def links_to_end() -> Iterator[Waiting]:
     keys = MeetingKey.objects.filter(
-        purpose=MeetingKey.Purpose.LINKS, meeting__state__in=LIVE_STATES
+        purpose=MeetingKey.Purpose.LINKS, wrapped__isnull=False, meeting__state__in=LIVE_STATES
     )
     renewed = (
         keys.values("meeting_id")

@@ -86,6 +86,8 @@ class Migration(migrations.Migration):
                 ('public', models.BinaryField(max_length=32)),
                 ('wrapped', models.BinaryField(null=True)),
                 ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('replaced_by', models.CharField(blank=True, max_length=60)),
+                ('ended_by', models.CharField(blank=True, max_length=60)),
             ],
         ),
         migrations.CreateModel(
@@ -257,9 +259,11 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('purpose', models.CharField(choices=[('RECORDS', '个人信息'), ('INDEX', '盲索引'), ('LINKS', '投票链接'), ('CHALLENGES', '身份核验'), ('LOG', '选票日志')], max_length=10)),
                 ('key_id', models.PositiveSmallIntegerField(default=1)),
-                ('wrapped', models.BinaryField()),
+                ('wrapped', models.BinaryField(null=True)),
                 ('made_by', models.CharField(blank=True, max_length=60)),
                 ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('replaced_by', models.CharField(blank=True, max_length=60)),
+                ('ended_by', models.CharField(blank=True, max_length=60)),
                 ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='meetings.meeting')),
             ],
         ),
@@ -562,6 +566,14 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(('key_id', 1), models.Q(('key_id__gte', 1), ('key_id__lte', 63), ('purpose', 'LINKS')), _connector='OR'), name='meeting_key_id_fits_links'),
         ),
         migrations.AddConstraint(
+            model_name='meetingkey',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_by', ''), ('wrapped__isnull', False)), models.Q(('purpose', 'LINKS'), ('wrapped__isnull', True), models.Q(('replaced_by', ''), _negated=True), models.Q(('ended_by', ''), _negated=True), models.Q(('ended_by', models.F('replaced_by')), _negated=True)), _connector='OR'), name='meeting_key_ended_by_two'),
+        ),
+        migrations.AddConstraint(
+            model_name='logkey',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_by', ''), ('wrapped__isnull', False)), models.Q(('wrapped__isnull', True), models.Q(('replaced_by', ''), _negated=True), models.Q(('ended_by', ''), _negated=True), models.Q(('ended_by', models.F('replaced_by')), _negated=True)), _connector='OR'), name='log_key_ended_by_two'),
+        ),
+        migrations.AddConstraint(
             model_name='motion',
             constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['PLAIN', 'CUMULATIVE', 'HEADING'])), name='motion_kind_known'),
         ),
@@ -620,6 +632,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='register',
             constraint=models.CheckConstraint(condition=models.Q(('approved_by', models.F('uploaded_by')), _negated=True), name='register_second_person'),
+        ),
+        migrations.AddConstraint(
+            model_name='register',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['LOADED', 'REPLACED']), _negated=True), models.Q(('approved_by', ''), _negated=True), _connector='OR'), name='register_in_force_is_approved'),
         ),
         migrations.AddConstraint(
             model_name='registerpart',

@@ -97,6 +97,20 @@ CREATE TRIGGER policies_frozen BEFORE UPDATE ON meetings_meeting FOR EACH ROW
     new=", ".join(f"NEW.{name}" for name in POLICIES),
 )
 
+# Two people end a replaced key of links and its row says who (meeting_key_ended_by_two): the row
+# itself goes with the meeting's personal data only.
+ENDED_BY_TWO = """
+CREATE FUNCTION refuse_end_by_one() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM meetings_meeting WHERE id = OLD.meeting_id AND purged_at IS NULL) THEN
+        RAISE EXCEPTION 'a replaced key is ended by two people, not deleted';
+    END IF;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER ended_by_two BEFORE DELETE ON meetings_meetingkey FOR EACH ROW
+    WHEN (OLD.replaced_by <> '') EXECUTE FUNCTION refuse_end_by_one();
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("meetings", "0001_initial")]
@@ -115,5 +129,9 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             FROZEN,
             "DROP TRIGGER policies_frozen ON meetings_meeting; DROP FUNCTION refuse_new_policies",
+        ),
+        migrations.RunSQL(
+            ENDED_BY_TWO,
+            "DROP TRIGGER ended_by_two ON meetings_meetingkey; DROP FUNCTION refuse_end_by_one",
         ),
     ]

@@ -104,6 +104,10 @@ class Register(ImportedFile):
             models.CheckConstraint(
                 condition=~Q(approved_by=F("uploaded_by")), name="register_second_person"
             ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["LOADED", "REPLACED"]) | ~Q(approved_by=""),
+                name="register_in_force_is_approved",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -216,6 +216,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='campaign',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['PLANNING', 'DRAFT', 'CANCELLED']), models.Q(('approved_by', ''), _negated=True), _connector='OR'), name='campaign_sent_is_approved'),
+        ),
+        migrations.AddConstraint(
+            model_name='campaign',
             constraint=models.CheckConstraint(condition=models.Q(('send_from__gte', datetime.time(8, 0)), ('send_from__lt', models.F('send_until')), ('send_until__lte', datetime.time(22, 0))), name='campaign_at_decent_hours', violation_error_message='发送时段须在8:00至22:00之间,且开始早于结束。'),
         ),
         migrations.AddConstraint(

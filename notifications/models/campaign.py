@@ -82,6 +82,10 @@ class Campaign(models.Model):
                 condition=~Q(approved_by=F("created_by")), name="campaign_second_person"
             ),
             models.CheckConstraint(
+                condition=Q(state__in=["PLANNING", "DRAFT", "CANCELLED"]) | ~Q(approved_by=""),
+                name="campaign_sent_is_approved",
+            ),
+            models.CheckConstraint(
                 condition=Q(
                     send_from__gte=time(8), send_from__lt=F("send_until"), send_until__lte=time(22)
                 ),

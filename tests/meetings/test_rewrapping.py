@@ -136,7 +136,9 @@ def test_a_row_that_changes_meanwhile_is_left_alone(monkeypatch):
         current="2",
         wrap=keys.keystore().wrap,
         unwrap=lambda *args, **words: (
-            LogKey.objects.filter(pk=row.pk).update(wrapped=None),
+            LogKey.objects.filter(pk=row.pk).update(
+                wrapped=None, replaced_by="operator:1", ended_by="operator:2"
+            ),
             keys.keystore().unwrap(*args, **words),
         )[1],
     )

@@ -92,7 +92,7 @@ def test_a_step_out_of_order_changes_nothing(name, state):
     meeting = make_meeting(motions=False)
     make_holders(meeting, 1)
     campaign = plan(meeting)
-    Campaign.objects.filter(pk=campaign.pk).update(state=state)
+    Campaign.objects.filter(pk=campaign.pk).update(state=state, approved_by=APPROVER)
 
     with pytest.raises(campaigns.WrongState):
         VERBS[name][0](campaign.pk, by=APPROVER, now=timezone.now())

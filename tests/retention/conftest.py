@@ -79,6 +79,7 @@ def _leave_rows(meeting: Meeting, holder: Holder) -> None:
         sha256="0" * 64,
         uploaded_by="operator:1",
         uploaded_at=now,
+        approved_by="operator:2",
         errors=[{"value": "310***239"}],
         fault_list=b"packed",
     )

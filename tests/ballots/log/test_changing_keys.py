@@ -18,7 +18,7 @@ from ballots.casting import cast_ballot
 from ballots.entitlement import read_entitlement
 from ballots.log import sequencer
 from ballots.log.bundle import BundleKind, write_bundle
-from ballots.log.handing_over import KeyInUse, NoSuchKey, change_log_key, retire_log_key
+from ballots.log.handing_over import KeyInUse, NoSuchKey, SamePerson, change_log_key, retire_log_key
 from ballots.log.keys import note_key
 from ballots.log.promises import promise_of, proof_of
 from ballots.log.starting import start_due
@@ -36,6 +36,7 @@ from voting_portal.common import ids
 pytestmark = pytest.mark.django_db
 CHOICES = {"1.00": "FOR", "2.00": "AGAINST"}
 BY = {"by": "operator:1", "now": timezone.now()}
+BY_ANOTHER = {**BY, "by": "operator:2"}
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ def test_an_old_key_is_destroyed_once_every_log_has_left_it(meeting, tmp_path):
     log_everything()
     change_log_key(**BY)
 
-    assert retire_log_key(1, **BY) == 1
+    assert retire_log_key(1, **BY_ANOTHER) == 1
 
     assert MeetingLog.objects.get().key == 2
     assert LogKey.objects.get(number=1).wrapped is None
@@ -160,7 +161,19 @@ def test_an_old_key_is_destroyed_once_every_log_has_left_it(meeting, tmp_path):
     finish(meeting)
     assert checked(meeting, tmp_path, 1).is_good
     entry = JournalEntry.objects.get(verb="log_key.retired")
-    assert (entry.actor, entry.details) == ("operator:1", {"number": 1, "logs": 1})
+    assert (entry.actor, entry.details) == ("operator:2", {"number": 1, "logs": 1})
+
+
+def test_whoever_changed_the_key_does_not_destroy_the_old_one(meeting):
+    cast(meeting)
+    log_everything()
+    change_log_key(**BY)
+
+    with pytest.raises(SamePerson):
+        retire_log_key(1, **BY)
+
+    assert log_keys.log_signer(1)
+    assert not JournalEntry.objects.filter(verb="log_key.retired").exists()
 
 
 @pytest.mark.parametrize(("number", "refusal"), [(1, KeyInUse), (9, NoSuchKey)])
@@ -174,9 +187,11 @@ def test_the_key_in_use_is_not_destroyed(meeting, number, refusal):
 
 def test_the_command_changes_the_key_and_says_its_public_half(meeting, capsys):
     call_command("rotate_log_key", "--by=operator:1")
-    call_command("rotate_log_key", "--retire=1", "--by=operator:1")
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandError, match="另一位"):
         call_command("rotate_log_key", "--retire=1", "--by=operator:1")
+    call_command("rotate_log_key", "--retire=1", "--by=operator:2")
+    with pytest.raises(CommandError):
+        call_command("rotate_log_key", "--retire=1", "--by=operator:2")
 
     assert vkey(2) in capsys.readouterr().out
     told = JournalEntry.objects.filter(verb__startswith="log_key").order_by("id")
@@ -254,7 +269,7 @@ def test_votes_go_on_while_the_key_changes(tmp_path):
                 sequencer.sequence(limit=5)
                 change_log_key(**BY)
                 sequencer.sequence(limit=5)
-                retire_log_key(number, **BY)
+                retire_log_key(number, **BY_ANOTHER)
         finally:
             connection.close()
 

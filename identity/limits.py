@@ -74,6 +74,8 @@ STAFF_FAILURES = Limit(
 )
 # Messages that an operator sends to a phone of the exchange to see how they arrive.
 TRIALS = Limit("trial", 10, 3600, is_shared=True, is_open_without_redis=False)
+# Searches of an auditor for a holder's registered data (unmasking.py), found or not.
+UNMASKED = Limit("unmasked", 10, 3600, is_shared=True, is_open_without_redis=False)
 
 
 class TooMany(Exception):

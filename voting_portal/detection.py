@@ -14,11 +14,13 @@ from typing import Any
 
 import redis
 from django.core.cache import cache
+from django.db.models import Count, Max
 
 from identity import limits, sums
 from identity.limits import Limit
 from identity.staff import LOCKED
 from identity.staff_sessions import SIGNED_IN
+from identity.unmasking import UNMASKED
 from meetings import journal
 from meetings.models import JournalEntry
 from notifications.models import GatewayHealth
@@ -29,6 +31,7 @@ from voting_portal.incidents.rules import RULES, Rule
 EVERY = timedelta(seconds=30)
 LOOKS_BACK = timedelta(minutes=15)
 ELSEWHERE = timedelta(hours=1)
+UNMASKED_WITHIN, UNMASKED_MANY = timedelta(hours=1), 5
 JOURNAL_KEY, JOURNAL_CHECK = "journal-checked", timedelta(hours=1)
 SICK_BELOW = 50  # points of a gateway
 LINKS_A_MINUTE = 300
@@ -194,6 +197,16 @@ def _figures_asked(now: datetime, _facts: Any) -> list[Sight]:
     ]
 
 
+def _records_unmasked(now: datetime, _facts: Any) -> list[Sight]:
+    """Who looked at the registered data of many holders; the limit stops them at twice as many."""
+    looks = JournalEntry.objects.filter(verb=UNMASKED, at__gt=now - UNMASKED_WITHIN)
+    by_person = looks.values("actor").annotate(number=Count("id"), last=Max("at")).order_by("actor")
+    return [
+        Sight(each["actor"], {"what": each["actor"], "value": each["number"]}, each["last"])
+        for each in by_person.filter(number__gte=UNMASKED_MANY)
+    ]
+
+
 def _newest(entries: Any, since: datetime) -> list[JournalEntry]:
     return list(entries.filter(at__gt=since).order_by("id"))
 
@@ -228,6 +241,7 @@ LOOKS: dict[str, Look] = {
     "PortalStaffGuessed": _staff_guessed,
     "PortalStaffElsewhere": _staff_elsewhere,
     "PortalFiguresAsked": _figures_asked,
+    "PortalRecordsUnmasked": _records_unmasked,
     "PortalJournalBroken": _journal_broken,
     "PortalGatewaySick": _gateway_sick,
 }

@@ -1,7 +1,8 @@
-"""What identity adds to the admin: who works here, nominees' entries, and links that must end."""
+"""What identity adds to the admin: who works here, nominees' entries, links that must end, and
+one holder's registered data for a reason."""
 
 from __future__ import annotations
 
-from identity.admin import entries, reissuing, users, waiting
+from identity.admin import entries, reissuing, unmasking, users, waiting
 
-__all__ = ["entries", "reissuing", "users", "waiting"]
+__all__ = ["entries", "reissuing", "unmasking", "users", "waiting"]

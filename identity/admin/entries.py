@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from identity.admin.reissuing import links_page
+from identity.admin.unmasking import unmask_page
 from identity.institutions import CannotOpenEntry, open_entry
 from identity.models import InstitutionEntry
 from meetings.admin.steps import LINKS, Link
@@ -63,6 +64,12 @@ class InstitutionEntryAdmin(OperatorAdmin):
                 self.admin_site.admin_view(links_page),
                 {"site": self.admin_site},
                 name="meeting-links",
+            ),
+            path(
+                "meeting/<int:meeting_id>/holder/",
+                self.admin_site.admin_view(unmask_page),
+                {"site": self.admin_site},
+                name="holder-unmask",
             ),
             path(
                 "meeting/<int:meeting_id>/",

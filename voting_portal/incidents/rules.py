@@ -192,6 +192,14 @@ RULES = {
             is_moment=True,
         ),
         Rule(
+            "PortalRecordsUnmasked",
+            _("同一人员一小时内查看多位股东的登记信息"),
+            _("%(what)s：%(value)s次"),
+            Severity.TICKET,
+            Role.SECURITY,
+            is_moment=True,
+        ),
+        Rule(
             "PortalJournalBroken",
             _("会务日志的链断开,有记录被改动"),
             _("自第%(value)s条起"),

@@ -1,4 +1,8 @@
-"""A voter's page while 2,000 guessed links a second come from one address, beside quiet."""
+"""A voter's page while 2,000 guessed links a second come from one address, beside quiet.
+
+Between the two, the same guesser asks a bare nginx that knows nothing of the portal: what the
+voter's page takes then is the guesser's own weight on the machine that all of them share.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ from voting_portal.common import ids
 
 GUESSES_A_SECOND = 2_000
 PAGES_A_SECOND = 50
-ROUNDS = 5
+ROUNDS = 3
 VOTER = "127.0.0.2"  # wrk comes from 127.0.0.1
 
 
@@ -44,6 +48,20 @@ class Guesser:
 
 
 BEHIND_NGINX, BARE = Guesser(960, 275), Guesser(64, 29)
+BARE_NGINX = """
+worker_processes auto; pid {place}/nginx.pid; error_log /dev/null crit;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    server {{
+        listen 127.0.0.1:{plain};
+        listen 127.0.0.1:{tls} ssl;
+        ssl_certificate {place}/certificate.pem;
+        ssl_certificate_key {place}/key.pem;
+        location / {{ return 404; }}
+    }}
+}}
+"""
 LUA = """
 local paths = {}
 for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
@@ -68,7 +86,7 @@ def measure(scale: Scale) -> Iterator[Row]:
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
     source = {"timeout": 20, "source_address": (VOTER, 0)}
-    with gunicorn() as port, _nginx(port) as (tls_port, place):
+    with gunicorn() as port, _nginx(port) as (tls_port, place), _bare_nginx() as elsewhere:
         portal = f"--bind\x00127.0.0.1:{port}\x00"
 
         def through_nginx() -> http.client.HTTPConnection:
@@ -77,41 +95,51 @@ def measure(scale: Scale) -> Iterator[Row]:
         def alone() -> http.client.HTTPConnection:
             return http.client.HTTPConnection("127.0.0.1", port, **source)
 
-        way = _Way(through_nginx, f"https://127.0.0.1:{tls_port}", BEHIND_NGINX, (portal, place))
+        url, servers = f"https://127.0.0.1:{tls_port}", (portal, place)
+        way = _Way(through_nginx, url, f"https://127.0.0.1:{elsewhere[1]}", BEHIND_NGINX, servers)
         yield _row("flood", _measure(way, paths, scale.seconds))
-        way = _Way(alone, f"http://127.0.0.1:{port}", BARE, (portal,))
+        url = f"http://127.0.0.1:{port}"
+        way = _Way(alone, url, f"http://127.0.0.1:{elsewhere[0]}", BARE, (portal,))
         yield _row("flood bare", _measure(way, paths, scale.seconds))
 
 
 @dataclass(frozen=True)
 class _Way:
-    """How a voter and the guesser get in, and what the servers' command lines have in them."""
+    """How a voter and the guesser get in, and what the servers' command lines have in them.
+
+    `elsewhere` leads the guesser, in the same way, to a server that is not the portal's.
+    """
 
     connect: Connect
     url: str
+    elsewhere: str
     guesser: Guesser
     servers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Flooded:
-    """Milliseconds of a voter's page in each round without and with the flood, the flood's rates,
-    and the processor time that it took of the servers, as a share of one core."""
+    """Milliseconds of a voter's page in each round without the flood, with it elsewhere, and with
+    it; its rates, and the processor time that it took of the servers, as a share of one core."""
 
     quiet: list[list[float]]
+    elsewhere: list[list[float]]
     flooded: list[list[float]]
     rates: list[float]
     shares: list[float]
 
 
 def _measure(way: _Way, paths: list[str], seconds: float) -> Flooded:
-    """Quiet and flooded rounds by turns, so that both meet the same machine."""
-    found = Flooded([], [], [], [])
+    """Quiet and flooded rounds by turns, so that all meet the same machine."""
+    found = Flooded([], [], [], [], [])
     _ask(way.connect, paths, 1)
     for _round in range(ROUNDS):
         began = _processor_seconds(way.servers)
         found.quiet.append(_ask(way.connect, paths, seconds))
         used = _processor_seconds(way.servers) - began
+        with _flood(way.elsewhere, way.guesser, paths, seconds + 3.5):
+            time.sleep(3)
+            found.elsewhere.append(_ask(way.connect, paths, seconds))
         with _flood(way.url, way.guesser, paths, seconds + 3.5) as rate:
             time.sleep(3)  # until its connections stand and are in their turns
             began = _processor_seconds(way.servers)
@@ -123,13 +151,16 @@ def _measure(way: _Way, paths: list[str], seconds: float) -> Flooded:
 
 
 def _processor_seconds(marks: tuple[str, ...]) -> float:
-    """What the servers with one of these marks in their command lines, and their workers, used."""
+    """What the servers with one of these marks in their command lines, and their workers, used.
+
+    Workers that have ended by then count with the server that they belonged to.
+    """
     used: dict[str, tuple[str, int]] = {}
     servers = set()
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             fields = (directory / "stat").read_text().rpartition(")")[2].split()
-            used[directory.name] = fields[1], int(fields[11]) + int(fields[12])
+            used[directory.name] = fields[1], sum(map(int, fields[11:15]))
             if any(mark in (directory / "cmdline").read_text() for mark in marks):
                 servers.add(directory.name)
     ticks = sum(t for pid, (parent, t) in used.items() if pid in servers or parent in servers)
@@ -138,8 +169,9 @@ def _processor_seconds(marks: tuple[str, ...]) -> float:
 
 def _row(name: str, found: Flooded) -> Row:
     """The median of the rounds' p99, of the quiet ones as the floor."""
-    ours, floor = (
-        _median([_p99(times) for times in each]) for each in (found.flooded, found.quiet)
+    ours, floor, elsewhere = (
+        _median([_p99(times) for times in each])
+        for each in (found.flooded, found.quiet, found.elsewhere)
     )
     medians = [
         _median([t for times in each for t in times]) for each in (found.flooded, found.quiet)
@@ -147,7 +179,8 @@ def _row(name: str, found: Flooded) -> Row:
     note = (
         f"p99 with {statistics.mean(found.rates):,.0f} bad links/s, which take "
         f"{statistics.mean(found.shares):.0%} of a core, median {medians[0]:.1f} ms; "
-        f"floor: p99 without, median {medians[1]:.1f} ms; {len(found.rates)} rounds of each"
+        f"floor: p99 without, median {medians[1]:.1f} ms; p99 with the flood elsewhere "
+        f"{elsewhere:.1f} ms; {len(found.rates)} rounds of each"
     )
     return Row(name, ours, floor, "ms", is_rate=False, note=note)
 
@@ -179,8 +212,10 @@ def _ask(connect: Connect, paths: list[str], seconds: float) -> list[float]:
 def _flood(url: str, guesser: Guesser, paths: list[str], seconds: float) -> Iterator[list[float]]:
     """Guess links; the rate that was reached stands in the list afterwards.
 
-    The guesser's own work is nobody's load: it runs behind everything else on the machine.
+    The guesser's own work is nobody's load: it runs behind everything else on the machine, also
+    where that was given precedence (`chrt`).
     """
+    precedence = ["chrt", "--other", "0"] if shutil.which("chrt") else []
     rate: list[float] = []
     with tempfile.TemporaryDirectory() as directory:
         guesses, script = Path(directory) / "guesses", Path(directory) / "flood.lua"
@@ -188,7 +223,15 @@ def _flood(url: str, guesser: Guesser, paths: list[str], seconds: float) -> Iter
         script.write_text(LUA)
         wrk = subprocess.Popen(
             [
-                *("nice", "-n", "5", str(shutil.which("wrk")), "-t1", f"-c{guesser.connections}"),
+                *(
+                    *precedence,
+                    "nice",
+                    "-n",
+                    "5",
+                    str(shutil.which("wrk")),
+                    "-t1",
+                    f"-c{guesser.connections}",
+                ),
                 *(f"-d{round(seconds)}s", "-s", str(script), url),
             ],
             env={"PATHS": str(guesses), "PAUSE": str(guesser.pause), "PATH": os.environ["PATH"]},
@@ -204,6 +247,19 @@ def _flood(url: str, guesser: Guesser, paths: list[str], seconds: float) -> Iter
 def _guess(path: str) -> str:
     """The right key id and meeting, so that it fails at the MAC only."""
     return path[:8] + "".join(secrets.choice(ALPHABET[:30]) for _ in range(20))
+
+
+@contextlib.contextmanager
+def _bare_nginx() -> Iterator[tuple[int, int]]:
+    """An nginx that answers everything with 404: its ports without and with TLS."""
+    with tempfile.TemporaryDirectory() as name:
+        plain, tls = free_port(), free_port()
+        write_certificate(Path(name))
+        file = Path(name) / "nginx.conf"
+        user = "user root;\n" if os.geteuid() == 0 else ""  # the directory is its own alone
+        file.write_text(user + BARE_NGINX.format(place=name, plain=plain, tls=tls))
+        with _running(name, file):
+            yield plain, tls
 
 
 @contextlib.contextmanager
@@ -225,14 +281,21 @@ def _nginx(upstream: int, *, is_limited: bool = True) -> Iterator[tuple[int, str
         for tests, deployed in changes.items():
             text = text.replace(tests, deployed)
         file.write_text(text)
-        command = [str(NGINX), "-e", "stderr", "-p", name, "-c", str(file), "-g", "daemon off;"]
-        server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        try:
-            time.sleep(1)
+        with _running(name, file):
             yield port, name
-        finally:
-            server.terminate()
-            server.wait(10)
+
+
+@contextlib.contextmanager
+def _running(directory: str, file: Path) -> Iterator[None]:
+    """An nginx with this file, for the block."""
+    command = [str(NGINX), "-e", "stderr", "-p", directory, "-c", str(file), "-g", "daemon off;"]
+    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(1)
+        yield
+    finally:
+        server.terminate()
+        server.wait(10)
 
 
 def _p99(times: list[float]) -> float:

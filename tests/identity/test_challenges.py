@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
@@ -17,6 +18,7 @@ from meetings import keys
 from meetings.agenda import read_agenda
 from meetings.models import Holder, Meeting, MeetingKey
 from tests.factories import make_holder, make_meeting
+from voting_portal.gateways import pacing
 
 pytestmark = pytest.mark.django_db
 BROWSER = "a-browser"
@@ -54,6 +56,17 @@ def test_the_code_arrives_at_the_registered_phone_and_nowhere_else(holder, hands
     )
     assert handset.texts("15400000001") == [text]
     assert handset.texts("") == handset.texts("15400000001")
+
+
+def test_a_code_waits_for_no_campaign(holder, handset):
+    pacing.hold_back("sms", seconds=30)  # messages of campaigns stand
+
+    began = time.monotonic()
+    ask(holder)
+
+    assert handset.code()
+    assert time.monotonic() - began < 5
+    assert pacing.rest_of("sms") > 20
 
 
 def test_the_right_code_passes_once(holder, handset):

@@ -141,6 +141,26 @@ def test_every_bad_link_looks_alike(server, path):
     assert all(answer == answers["forged"][0] for pair in answers.values() for answer in pair)
 
 
+def test_no_bad_link_takes_another_time(server, path):
+    """What is judged early is answered no sooner: the answer takes longer than any judgement."""
+    bad = {
+        "forged": forged(path),
+        "short": path[:-1],
+        "no base62": f"{path[:-1]}-",
+        "no such meeting": f"/v/00009{path[8:]}",
+        "no such key": f"/v/zzzzz{path[8:]}",
+    }
+    quickest = dict.fromkeys(bad, float("inf"))
+    for _round in range(300):
+        for what, link in bad.items():
+            limits.forget()
+            began = time.perf_counter()
+            server.ask(link)
+            quickest[what] = min(quickest[what], time.perf_counter() - began)
+
+    assert max(quickest.values()) < 2 * min(quickest.values()), quickest
+
+
 def test_a_bad_link_asks_neither_django_nor_the_database_nor_the_cache(server, path, settings):
     for _each in range(2):  # the first fills the table of meetings
         server.ask(forged(path))

@@ -80,6 +80,7 @@ def make_everything():
             for name in ("agenda", "copy", "journal")
         ),
         *(reverse(f"admin:meeting-{name}", args=[invited.pk]) for name in ("links", "reach")),
+        reverse("admin:holder-unmask", args=[invited.pk]),
         reverse("admin:notifications_campaign_change", args=[campaign.pk]),
         reverse("admin:campaign-deliveries", args=[campaign.pk]),
         reverse("admin:campaign-dead-letters", args=[campaign.pk]),
@@ -106,7 +107,7 @@ def test_no_page_of_the_admin_breaks_the_content_security_policy(live_server, se
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_no_page_of_an_operators_day_stops_anybody(look, live_server, settings, open_page):
-    draft, *_others, vote_import = make_everything()
+    draft, *others, vote_import = make_everything()
     # axe itself sets styles that the policy forbids; the test above asks about the policy.
     page = open_page(size=DESK, java_script_enabled=True, bypass_csp=True, **look)
     sign_in(page, live_server, settings)
@@ -130,6 +131,13 @@ def test_no_page_of_an_operators_day_stops_anybody(look, live_server, settings, 
     page.locator("#id_file").set_input_files(file)
     page.locator("input.default").last.click()
     looker.look("motions with faults")
+    looker.go(live_server.url + next(path for path in others if path.endswith("/holder/")))
+    page.locator("#id_sought").fill("A000000001")
+    page.locator("#id_reason").select_option("PHONE_OLD")
+    page.locator("#id_call").fill("H-42")
+    page.locator("input.default").click()
+    page.get_by_text("15400000001").wait_for()
+    looker.look("a holder's registered data")
 
     assert looker.found == []
 

@@ -35,7 +35,8 @@ from ballots.public import pdf_of
 from identity.models import User
 from meetings import journal
 from meetings.agenda import read_agenda
-from meetings.agenda_approval import APPROVABLE, approval_of, approve_agenda
+from meetings.agenda_approval import APPROVABLE, Approval, approval_of, approve_agenda
+from meetings.calendar import read_calendar
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting
 from voting_portal.common.http import see_other
@@ -83,12 +84,16 @@ def meetings(request: HttpRequest, user: User) -> HttpResponse:
         .select_related("issuer")
         .order_by("-meeting_date", "-id")
     )
+    now, calendar = timezone.now(), read_calendar()
+    rows: list[tuple[Meeting, Approval | None, bool]] = []
     # Few meetings of a secretary are ahead at a time, so an agenda each may be read.
-    rows = [
-        (meeting, approval_of(read_agenda(meeting.pk)) if meeting.state in APPROVABLE else None)
-        for meeting in own
-    ]
-    return render(request, "console/meetings.html", {"rows": rows, "now": timezone.now()})
+    for meeting in own:
+        if meeting.state in APPROVABLE:
+            approval = approval_of(read_agenda(meeting.pk), calendar=calendar)
+            rows.append((meeting, approval, approval.is_overdue(at=now)))
+        else:
+            rows.append((meeting, None, False))
+    return render(request, "console/meetings.html", {"rows": rows})
 
 
 @require_safe
@@ -99,7 +104,7 @@ def meeting_page(request: HttpRequest, user: User, meeting: int) -> HttpResponse
     tally = visible_result(subject)
     context: dict[str, Any] = {"meeting": subject, "agenda": agenda, "tally": tally}
     if subject.state in APPROVABLE:
-        approval = approval_of(agenda)
+        approval = approval_of(agenda, calendar=read_calendar())
         is_overdue = approval.is_overdue(at=timezone.now())
         context |= {"approval": approval, "is_overdue": is_overdue}
     if tally is not None:
@@ -123,7 +128,7 @@ def agenda_page(request: HttpRequest, user: User, meeting: int) -> HttpResponseB
         else:
             return see_other("console:agenda", meeting)
     agenda = read_agenda(subject.pk)
-    approval = approval_of(agenda)
+    approval = approval_of(agenda, calendar=read_calendar())
     context = {
         "meeting": subject,
         "agenda": agenda,

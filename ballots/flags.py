@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import datetime
 
 from ballots.models import Channel, OtherVote
 from ballots.rules import (
@@ -20,6 +20,7 @@ from ballots.rules import (
     has_split,
 )
 from meetings.agenda import Agenda, ClassPaper
+from meetings.dates import POLLS_CLOSE, POLLS_OPEN, TRADING_HOURS
 from meetings.lifecycle import BEIJING
 from meetings.models import Holder
 
@@ -39,12 +40,8 @@ REASONS = (
 VOID = frozenset({"NOT_A_NOMINEE", "OVER_HOLDING", "SUM_MISMATCH"})
 # The hours of the other platforms on the meeting's day, both ends closed (W5, W6).
 WINDOWS = {
-    Channel.TRADING: (
-        (time(9, 15), time(9, 25)),
-        (time(9, 30), time(11, 30)),
-        (time(13), time(15)),
-    ),
-    Channel.INTERNET: ((time(9, 15), time(15)),),
+    Channel.TRADING: TRADING_HOURS,
+    Channel.INTERNET: ((POLLS_OPEN, POLLS_CLOSE),),
 }
 Effect = OtherVote.Effect
 

@@ -23,7 +23,7 @@ from ballots.models import Channel, OtherVote
 from ballots.opening import recount
 from ballots.rules import CannotCast
 from ballots.scenario_votes import as_choice, as_vote_file
-from meetings import lifecycle, polls
+from meetings import dates, lifecycle, polls
 from meetings.agenda import Agenda, read_agenda
 from meetings.keys import meeting_key
 from meetings.models import (
@@ -146,8 +146,8 @@ class _Run:
             title=facts["title"][:60],
             meeting_date=self.day.date(),
             record_date=facts["record_date"],
-            polls_open_at=lifecycle.lawful_opening(self.day.date(), policies.get("prevote")),
-            polls_close_at=datetime.combine(self.day, lifecycle.POLLS_CLOSE, lifecycle.BEIJING),
+            polls_open_at=dates.lawful_opening(self.day.date(), policies.get("prevote")),
+            polls_close_at=datetime.combine(self.day, dates.POLLS_CLOSE, lifecycle.BEIJING),
             is_rehearsal=True,
             onsite_vote_start=time.fromisoformat(facts.get("onsite_vote_start", "14:00:00")),
             closing_price=Decimal(facts["closing_price"]) if facts.get("closing_price") else None,

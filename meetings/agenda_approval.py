@@ -7,19 +7,19 @@ change of the agenda voids it by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from meetings import journal
 from meetings.agenda import Agenda, read_agenda
-from meetings.lifecycle import BEFORE_INVITATION, BEIJING, CannotAdvance
+from meetings.calendar import Calendar, UnknownYear, read_calendar
+from meetings.dates import agenda_due_at
+from meetings.lifecycle import BEFORE_INVITATION, CannotAdvance
 from meetings.models import JournalEntry, Meeting
 
 APPROVED = "agenda.approved"
-DUE = time(16, 0)
-SATURDAY = 5
 APPROVABLE = (*BEFORE_INVITATION, Meeting.State.INVITED)
 
 
@@ -33,9 +33,13 @@ class TooLate(CannotAdvance):
 
 @dataclass(frozen=True)
 class Approval:
-    """What is known of an agenda's approval; `at` and `by` are of the last one, void or not."""
+    """What is known of an agenda's approval; `at` and `by` are of the last one, void or not.
 
-    due_at: datetime
+    Without the meeting's year in the trading calendar nobody knows when it is due: `due_at` is
+    None, and nothing is late.
+    """
+
+    due_at: datetime | None
     at: datetime | None = None
     by: str = ""
     is_void: bool = False  # the agenda was changed afterwards
@@ -46,23 +50,15 @@ class Approval:
 
     @property
     def is_late(self) -> bool:
-        return self.at is not None and self.at > self.due_at
+        return self.at is not None and self.due_at is not None and self.at > self.due_at
 
     def is_overdue(self, *, at: datetime) -> bool:
-        return not self.holds and at > self.due_at
+        return not self.holds and self.due_at is not None and at > self.due_at
 
 
-def due_at(meeting_date: date) -> datetime:
-    """16:00 in Beijing of the last weekday before the meeting (T-1)."""
-    day = meeting_date - timedelta(days=1)
-    while day.weekday() >= SATURDAY:
-        day -= timedelta(days=1)
-    return datetime.combine(day, DUE, BEIJING)
-
-
-def approval_of(agenda: Agenda) -> Approval:
-    """Whether this agenda was approved as it stands now; one query."""
-    due = due_at(agenda.meeting_date)
+def approval_of(agenda: Agenda, *, calendar: Calendar) -> Approval:
+    """Whether this agenda was approved as it stands now, and by when it is to be; one query."""
+    due = _due_at(agenda, calendar)
     entry = (
         JournalEntry.objects.filter(meeting_id=agenda.meeting_id, verb=APPROVED)
         .order_by("-id")
@@ -87,8 +83,16 @@ def approve_agenda(meeting_id: int, *, fingerprint: str, by: str, now: datetime)
     agenda = read_agenda(meeting_id)
     if agenda.fingerprint.hex() != fingerprint:
         raise AgendaChanged
-    approval = approval_of(agenda)
+    calendar = read_calendar()
+    approval = approval_of(agenda, calendar=calendar)
     if approval.holds:
         return approval
     journal.record(meeting, APPROVED, by=by, at=now, agenda=fingerprint)
-    return approval_of(agenda)
+    return approval_of(agenda, calendar=calendar)
+
+
+def _due_at(agenda: Agenda, calendar: Calendar) -> datetime | None:
+    try:
+        return agenda_due_at(agenda.meeting_date, agenda.policies["prevote"], calendar)
+    except UnknownYear:
+        return None

@@ -11,7 +11,8 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from meetings import journal
-from meetings.lifecycle import CannotAdvance, lawful_hours
+from meetings.dates import lawful_hours
+from meetings.lifecycle import CannotAdvance
 from meetings.models import POLICIES, Meeting, Motion, ShareClass
 from meetings.preparing import candidate_names, name_candidates, prepare_meeting
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
@@ -27,8 +27,6 @@ from meetings.models import Meeting, Motion
 from voting_portal.common.refusals import Refusal
 
 BEIJING = ZoneInfo("Asia/Shanghai")
-# 互联网投票平台: 9:15 to 15:00 of the meeting's day.
-POLLS_OPEN, POLLS_CLOSE = time(9, 15), time(15, 0)
 
 TIMER = "system:timer"
 State = Meeting.State
@@ -215,8 +213,6 @@ def problems_of_agenda(meeting: Meeting) -> list[str]:
             words = {"number": motion.number, "classes": "、".join(sorted(unknown))}
             problems.append(str(_("议案%(number)s的股份类别%(classes)s不属于本次会议。") % words))
         problems.extend(_problems_of_rules(meeting, motion))
-    if not meeting.is_rehearsal:
-        problems.extend(_problems_of_hours(meeting))
     return problems
 
 
@@ -227,25 +223,3 @@ def _problems_of_rules(meeting: Meeting, motion: Motion) -> Iterator[str]:
         yield str(_("议案%(number)s须分别三分之二同意,应为特别决议。") % words)
     if motion.is_dividend and meeting.closing_price is None:
         yield str(_("议案%(number)s要分段统计,请填写A股收盘价。") % words)
-
-
-def lawful_opening(meeting_date: date, prevote: str | None) -> datetime:
-    """When the polls open: 9:15 of the day (W6), with 预投票 15:00 of the day before (W9)."""
-    if prevote == "ON":
-        return datetime.combine(meeting_date - timedelta(days=1), POLLS_CLOSE, BEIJING)
-    return datetime.combine(meeting_date, POLLS_OPEN, BEIJING)
-
-
-def lawful_hours(meeting_date: date, prevote: str | None) -> tuple[datetime, datetime]:
-    """When the polls of a real meeting open and close."""
-    close = datetime.combine(meeting_date, POLLS_CLOSE, BEIJING)
-    return lawful_opening(meeting_date, prevote), close
-
-
-def _problems_of_hours(meeting: Meeting) -> list[str]:
-    hours = lawful_hours(meeting.meeting_date, meeting.prevote)
-    if (meeting.polls_open_at, meeting.polls_close_at) == hours:
-        return []
-    if meeting.prevote == "ON":
-        return [str(_("开放预投票的,投票时间须为会议前一日15:00至会议当日15:00。"))]
-    return [str(_("投票时间须为会议当日9:15至15:00。"))]

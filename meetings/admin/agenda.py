@@ -22,8 +22,6 @@ from meetings.admin.register import upload_register
 from meetings.admin.setting_up import MeetingForm
 from meetings.admin.side_lists import upload_list
 from meetings.admin.steps import links_of, next_of, steps_of, take_step
-from meetings.agenda import read_agenda
-from meetings.agenda_approval import APPROVABLE, approval_of
 from meetings.calendar import UnknownYear, read_calendar
 from meetings.dates import Deadline, deadlines
 from meetings.drafting import EDITABLE
@@ -123,12 +121,9 @@ class MeetingAdmin(OperatorAdmin):
 
     def panel(self, meeting: Meeting) -> dict[str, Any]:
         following = next_of(meeting)
-        approval = approval_of(read_agenda(meeting.pk))
         return {
             "next_step": following,
             "steps": [step for step in steps_of(meeting) if step is not following],
-            "approval": approval if meeting.state in APPROVABLE else None,
-            "is_overdue": approval.is_overdue(at=timezone.now()),
             "links": links_of(meeting),
             "checklist": checklist_of(meeting),
             "deadlines": _deadlines(meeting),

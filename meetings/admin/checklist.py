@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from meetings.agenda import read_agenda
+from meetings.agenda_approval import APPROVABLE, Approval, approval_of
 from meetings.calendar import read_calendar
 from meetings.dates import faults_of_dates
 from meetings.drafting import EDITABLE
@@ -81,6 +84,36 @@ def _before_confirmation(meeting: Meeting) -> Iterator[Item]:
     yield Item(_("会议公告网址"), has_notice, f"{here}#id_notice_url", is_needed=False)
 
 
+def _approval(meeting: Meeting) -> Iterator[Item]:
+    """The company's word on the agenda. No step waits for it: links are open days before it is due,
+    and whether a meeting goes on without it is for people to decide. Overdue, it stands on top.
+    """
+    if meeting.state in APPROVABLE:
+        approval = approval_of(read_agenda(meeting.pk), calendar=read_calendar())
+        address = reverse("admin:meeting-journal", args=[meeting.pk])
+        if approval.due_at is None:
+            address = reverse("admin:meetings_calendaryear_add")
+        is_overdue = approval.is_overdue(at=timezone.now())
+        yield Item(_words_of(approval), approval.holds, address, is_needed=is_overdue)
+
+
+def _words_of(approval: Approval) -> str:
+    at, due = (
+        f"{timezone.localtime(moment):%Y-%m-%d %H:%M}" if moment else ""
+        for moment in (approval.at, approval.due_at)
+    )
+    words = {"at": at, "due": due}
+    if approval.holds:
+        late = _("公司已校对议程(%(at)s,逾期:截止%(due)s)")
+        return (late if approval.is_late else _("公司已校对议程(%(at)s)")) % words
+    said = _("公司校对后议程又有改动,须重新校对") if approval.is_void else _("公司尚未校对议程")
+    if not due:
+        return said + _(";截止时间未定:交易日历中还没有会议所在的年份")
+    if approval.is_overdue(at=timezone.now()):
+        return said + _(";已逾期,截止时间是%(due)s,请催董秘办理") % words
+    return said + _(";截止%(due)s") % words
+
+
 def _register(meeting: Meeting) -> Iterator[Item]:
     if meeting.state not in (*EDITABLE, State.MOTIONS_CONFIRMED):
         return
@@ -105,4 +138,4 @@ def _lists(meeting: Meeting) -> Iterator[Item]:
         )
 
 
-CHECKS += [_before_confirmation, _register, _lists]
+CHECKS += [_before_confirmation, _register, _approval, _lists]

@@ -8,11 +8,13 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from meetings.calendar import read_calendar
-from meetings.dates import faults_of_dates
-from meetings.lifecycle import lawful_hours
+from meetings.dates import faults_of_dates, lawful_hours
 from meetings.models import Issuer, Meeting
 
-DAYS = ("meeting_date", "record_date", "notice_date", "kind", "prevote")
+DAYS = (
+    *("meeting_date", "record_date", "notice_date", "kind", "prevote"),
+    *("polls_open_at", "polls_close_at"),
+)
 MOMENT = "%Y-%m-%dT%H:%M"
 
 
@@ -89,10 +91,6 @@ class MeetingForm(forms.ModelForm[Meeting]):
         if planned.record_date > planned.meeting_date:
             self.add_error("record_date", _("股权登记日须在召开日之前。"))
             return
-        hours = lawful_hours(planned.meeting_date, planned.prevote)
-        chosen = values["polls_open_at"], values["polls_close_at"]
-        if not planned.is_rehearsal and chosen != hours:
-            self.add_error("polls_open_at", _("须为法定时段:留空即可。只有演练可以另设时间。"))
         for fault in faults_of_dates(planned, read_calendar()):
             if fault.is_hard:
                 self.add_error(fault.field, fault.message)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from ballots import announcement
 from ballots.opening import ask_for_tally, open_tally
 from ballots.scenario import Unsupported, run_scenario
-from meetings import lifecycle
+from meetings import dates, lifecycle
 from meetings.agenda import read_agenda
 from meetings.models import POLICIES, Meeting
 from tests.ballots.test_results import vote
@@ -405,14 +405,14 @@ def test_with_prevote_ballots_are_taken_before_the_day(policy, status):
 def test_the_polls_of_a_real_meeting_open_when_the_policy_says(policy, hours_before):
     days = {"meeting_date": date(2026, 6, 26), "record_date": date(2026, 6, 18)}
     meeting = make_meeting(state="REGISTER_LOADED", prevote=policy, is_rehearsal=False, **days)
-    day = datetime.combine(meeting.meeting_date, lifecycle.POLLS_OPEN, lifecycle.BEIJING)
+    day = datetime.combine(meeting.meeting_date, dates.POLLS_OPEN, lifecycle.BEIJING)
     opening = day - timedelta(hours=hours_before)
     Meeting.objects.filter(pk=meeting.pk).update(
         polls_open_at=opening - timedelta(seconds=1),
         polls_close_at=day.replace(hour=15, minute=0),
     )
 
-    with pytest.raises(lifecycle.CannotAdvance, match="投票时间须为会议"):
+    with pytest.raises(lifecycle.CannotAdvance, match="投票时间须为"):
         lifecycle.confirm_motions(meeting.pk, by="operator:1", now=timezone.now())
     Meeting.objects.filter(pk=meeting.pk).update(polls_open_at=opening)
     lifecycle.confirm_motions(meeting.pk, by="operator:1", now=timezone.now())

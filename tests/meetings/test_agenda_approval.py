@@ -7,10 +7,13 @@ from datetime import date, datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from meetings.admin.checklist import checklist_of
 from meetings.agenda import read_agenda
-from meetings.agenda_approval import AgendaChanged, TooLate, approval_of, approve_agenda, due_at
+from meetings.agenda_approval import AgendaChanged, TooLate, approval_of, approve_agenda
+from meetings.calendar import read_calendar
+from meetings.dates import agenda_due_at
 from meetings.lifecycle import BEIJING
-from meetings.models import JournalEntry, Meeting
+from meetings.models import CalendarYear, JournalEntry, Meeting
 from tests.factories import make_meeting
 
 pytestmark = pytest.mark.django_db
@@ -34,23 +37,68 @@ def approve(meeting, *, fingerprint="", now=None):
     )
 
 
+def standing(meeting):
+    return approval_of(read_agenda(meeting.pk), calendar=read_calendar())
+
+
 def entries():
     return list(JournalEntry.objects.filter(verb="agenda.approved"))
 
 
 @pytest.mark.parametrize(
-    ("day", "due"),
+    ("day", "prevote", "due"),
     [
-        (date(2026, 6, 26), datetime(2026, 6, 25, 16, tzinfo=BEIJING)),
-        (date(2026, 6, 29), datetime(2026, 6, 26, 16, tzinfo=BEIJING)),  # a Monday
+        (date(2026, 6, 26), "OFF", datetime(2026, 6, 25, 16, tzinfo=BEIJING)),
+        (date(2026, 6, 29), "OFF", datetime(2026, 6, 26, 16, tzinfo=BEIJING)),  # a Monday
+        # Behind National Day, which takes Thursday and Friday and the whole week after.
+        (date(2026, 10, 8), "OFF", datetime(2026, 9, 30, 16, tzinfo=BEIJING)),
+        (date(2026, 6, 26), "ON", datetime(2026, 6, 24, 16, tzinfo=BEIJING)),
     ],
 )
-def test_it_is_due_at_four_on_the_last_weekday_before(day, due):
-    assert due_at(day) == due
+def test_it_is_due_at_four_on_the_last_trading_day_before_the_vote(day, prevote, due):
+    assert agenda_due_at(day, prevote, read_calendar()) == due
+
+
+def test_in_a_year_that_the_calendar_lacks_nobody_is_late(meeting):
+    CalendarYear.objects.all().delete()
+
+    approval = standing(meeting)
+
+    assert approval.due_at is None
+    assert not approval.is_overdue(at=timezone.now() + timedelta(days=9))
+    assert not approve(meeting).is_late
+    (line,) = (item for item in checklist_of(meeting) if "校对议程" in item.label)
+    assert line.is_done
+
+
+def lines_of(meeting):
+    return [(item.label, item.state) for item in checklist_of(meeting) if "议程" in item.label]
+
+
+def test_staff_see_by_when_the_company_answers_and_that_it_did(meeting):
+    due = timezone.localtime(standing(meeting).due_at)
+
+    before = lines_of(meeting)
+    approve(meeting)
+    after = lines_of(meeting)
+
+    assert (f"公司尚未校对议程;截止{due:%Y-%m-%d %H:%M}", "optional") in before
+    assert [state for label, state in after if label.startswith("公司已校对议程(")] == ["done"]
+
+
+def test_an_overdue_answer_stands_on_top_of_what_is_missing(meeting):
+    Meeting.objects.update(meeting_date=timezone.localdate() - timedelta(days=1))
+    meeting.refresh_from_db()
+
+    found = checklist_of(meeting)
+
+    (line,) = (item for item in found if "已逾期" in item.label)
+    assert line.state == "missing"
+    assert found.index(line) < len([item for item in found if item.state == "missing"])
 
 
 def test_an_approval_says_who_and_when_and_holds(meeting):
-    before = approval_of(read_agenda(meeting.pk))
+    before = standing(meeting)
 
     approval = approve(meeting)
     again = approve(meeting)
@@ -75,7 +123,7 @@ def test_a_change_of_the_agenda_voids_it(meeting, change):
 
     change(meeting)
 
-    approval = approval_of(read_agenda(meeting.pk))
+    approval = standing(meeting)
     assert (approval.holds, approval.is_void) == (False, True)
     assert approve(meeting).holds
 
@@ -101,9 +149,9 @@ def test_after_the_polls_have_opened_it_is_too_late(meeting, state):
 
 
 def test_a_late_approval_holds_and_says_so(meeting):
-    due = due_at(meeting.meeting_date)
+    due = standing(meeting).due_at
 
-    missing = approval_of(read_agenda(meeting.pk)).is_overdue(at=due + timedelta(minutes=1))
+    missing = standing(meeting).is_overdue(at=due + timedelta(minutes=1))
     approval = approve(meeting, now=due + timedelta(minutes=1))
 
     assert missing

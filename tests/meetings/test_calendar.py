@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from meetings import lifecycle
 from meetings.calendar import BadCalendar, UnknownYear, import_year, read_calendar, read_days
-from meetings.dates import deadlines, faults_of_dates
+from meetings.dates import deadlines, faults_of_dates, lawful_hours
 from meetings.models import CalendarYear, JournalEntry, Meeting
 from tests.factories import make_meeting
 
@@ -33,11 +33,12 @@ LINES_OF_2027 = """日期,状态
 
 
 def meeting_of(*, meeting_date, record_date, notice_date=None, **fields):
+    hours = lawful_hours(date.fromisoformat(meeting_date), fields.get("prevote"))
     return Meeting(
+        **dict(zip(("polls_open_at", "polls_close_at"), hours, strict=True)) | fields,
         meeting_date=date.fromisoformat(meeting_date),
         record_date=date.fromisoformat(record_date),
         notice_date=date.fromisoformat(notice_date) if notice_date else None,
-        **fields,
     )
 
 
@@ -172,6 +173,38 @@ def test_with_early_voting_the_gap_ends_a_day_before():
 
     assert rules_broken(meeting_of(**days, prevote="ON")) == ["W3"]
     assert rules_broken(meeting_of(**days, prevote="OFF")) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("prevote", "opening", "closing", "broken", "missed"),
+    [
+        ("OFF", (18, 9, 15), (18, 15, 0), [], ""),
+        ("OFF", (18, 9, 16), (18, 15, 0), ["W5"], "09:15–09:25"),
+        ("OFF", (18, 11, 30), (18, 15, 0), ["W5"], "09:15–09:25、09:30–11:30"),
+        ("OFF", (18, 9, 15), (18, 14, 59), ["W5"], "13:00–15:00"),
+        ("OFF", (18, 9, 0), (18, 15, 0), ["W6"], ""),
+        ("OFF", (18, 9, 15), (18, 15, 30), ["W6"], ""),
+        ("OFF", (17, 15, 0), (18, 15, 0), ["W6"], ""),
+        ("ON", (17, 15, 0), (18, 15, 0), [], ""),
+        ("ON", (17, 15, 0), (18, 11, 30), ["W5"], "13:00–15:00"),
+        ("ON", (18, 9, 15), (18, 15, 0), ["W6"], ""),
+    ],
+)
+def test_the_polls_cover_the_hours_of_the_trading_platform(
+    prevote, opening, closing, broken, missed
+):
+    polls_open_at, polls_close_at = (
+        timezone.datetime(2025, 4, *at, tzinfo=lifecycle.BEIJING) for at in (opening, closing)
+    )
+    days = {"record_date": "2025-04-14", "meeting_date": "2025-04-18", "prevote": prevote}
+    meeting = meeting_of(**days, polls_open_at=polls_open_at, polls_close_at=polls_close_at)
+
+    faults = [fault for fault in faults_of_dates(meeting, read_calendar()) if fault.is_hard]
+
+    assert [fault.rule for fault in faults] == broken
+    assert all(f"交易系统投票时段{missed}。" in f.message for f in faults if f.rule == "W5")
+    assert {fault.field for fault in faults} <= {"polls_open_at"}
 
 
 @pytest.mark.django_db

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 import pytest
@@ -93,12 +94,15 @@ def test_a_real_meeting_votes_at_the_lawful_hours(hour, minute, is_lawful):
         state="REGISTER_LOADED",
         is_rehearsal=False,
         meeting_date=day.date(),
-        record_date=day.date(),
+        record_date=day.date() - timedelta(days=8),
         polls_open_at=day.replace(hour=hour, minute=minute),
         polls_close_at=day.replace(hour=15),
     )
 
-    assert (lifecycle.problems_of_agenda(meeting) == []) is is_lawful
+    with nullcontext() if is_lawful else pytest.raises(CannotAdvance, match="9:15至15:00"):
+        lifecycle.confirm_motions(meeting.pk, by="operator:1", now=NOW)
+
+    assert state_of(meeting) == ("MOTIONS_CONFIRMED" if is_lawful else "REGISTER_LOADED")
 
 
 def test_the_timer_opens_and_closes_what_is_due():

@@ -6,8 +6,10 @@ What names tables of the transaction needs `effective.Votes.sort_out` before it.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from typing import IO, Any
+import io
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
@@ -73,46 +75,57 @@ def invalid(agenda: Agenda, *, limit: int | None) -> dict[str, list[dict[str, An
     return found
 
 
-@transaction.atomic
-def write_exceptions(meeting_id: int, file: IO[str]) -> None:
-    """All exceptions of a closed meeting as CSV, in batches; holders by their register number."""
-    agenda = read_agenda(meeting_id)
+def exception_lines(meeting_id: int) -> Iterator[bytes]:
+    """All exceptions of a closed meeting as CSV (UTF-8 with BOM), in blocks.
+
+    Holders are named by their number in the register. The heading comes at once. One transaction for as long as it is read; whoever stops reading ends
+    it.
+    """
+    heading = (
+        _("情形"),
+        _("渠道"),
+        _("受理序号"),
+        _("时间"),
+        _("股东(名册序号或证券账户)"),
+        _("股份类别"),
+        _("议案序号"),
+        _("原因"),
+    )
+    yield _csv([heading]).encode("utf-8-sig")
+    with transaction.atomic():
+        agenda = read_agenda(meeting_id)
+        Votes(agenda).sort_out()
+        for kind, statement in (
+            (_("重复表决"), SUPERSEDED),
+            (_("不计入"), EXCLUDED),
+            (_("有标记"), FLAGGED),
+        ):
+            lines = _lines(kind, _query(statement, agenda, limit=None), agenda)
+            while block := list(islice(lines, FETCHED)):
+                yield _csv(block).encode()
+
+
+def _lines(kind: str, query: sql.Composed, agenda: Agenda) -> Iterator[tuple[Any, ...]]:
     code = {c.number: c.code for c in agenda.share_classes}
     channels = {channel.value: str(channel.label) for channel in Channel}
-    writer = csv.writer(file)
-    writer.writerow(
-        (
-            _("情形"),
-            _("渠道"),
-            _("受理序号"),
-            _("时间"),
-            _("股东(名册序号或证券账户)"),
-            _("股份类别"),
-            _("议案序号"),
-            _("原因"),
+    for row in _streamed(query):
+        account = row.get("account_masked")
+        yield (
+            kind,
+            channels.get(row.get("channel", ""), _("本平台") if "channel" in row else ""),
+            row.get("seq", ""),
+            f"{row['at']:%Y-%m-%d %H:%M:%S}" if "at" in row else "",
+            ids.index_of(row["holder_id"]) if account is None else defused(account),
+            code[row["share_class"]],
+            row.get("motion", ""),
+            row.get("reason", ""),
         )
-    )
-    Votes(agenda).sort_out()
-    for kind, query in (
-        (_("重复表决"), _query(SUPERSEDED, agenda, limit=None)),
-        (_("不计入"), _query(EXCLUDED, agenda, limit=None)),
-        (_("有标记"), _query(FLAGGED, agenda, limit=None)),
-    ):
-        for row in _streamed(query):
-            account = row.get("account_masked")
-            holder = ids.index_of(row["holder_id"]) if account is None else defused(account)
-            writer.writerow(
-                (
-                    kind,
-                    channels.get(row.get("channel", ""), _("本平台") if "channel" in row else ""),
-                    row.get("seq", ""),
-                    f"{row['at']:%Y-%m-%d %H:%M:%S}" if "at" in row else "",
-                    holder,
-                    code[row["share_class"]],
-                    row.get("motion", ""),
-                    row.get("reason", ""),
-                )
-            )
+
+
+def _csv(rows: Iterable[tuple[Any, ...]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
 
 
 def _query(statement: str, agenda: Agenda, *, limit: int | None) -> sql.Composed:

@@ -8,7 +8,7 @@ import io
 import pytest
 from django.utils import timezone
 
-from ballots.exceptions import write_exceptions
+from ballots.exceptions import exception_lines
 from ballots.models import OtherVote
 from meetings import lifecycle
 from tests.factories import make_meeting
@@ -36,8 +36,17 @@ def test_no_account_becomes_a_formula(sign):
         row=1,
     )
 
-    file = io.StringIO()
-    write_exceptions(meeting.pk, file)
+    text = b"".join(exception_lines(meeting.pk)).decode("utf-8-sig")
 
-    [_head, row] = csv.reader(io.StringIO(file.getvalue()))
+    [_head, row] = csv.reader(io.StringIO(text))
     assert row[4] == f"'{sign}*****0001"
+
+
+def test_the_heading_comes_before_anything_is_looked_for(django_assert_num_queries):
+    meeting = make_meeting()
+    lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
+
+    with django_assert_num_queries(0):
+        heading = next(exception_lines(meeting.pk))
+
+    assert heading.decode("utf-8-sig").startswith("情形,渠道,")

@@ -104,7 +104,7 @@ def progress(campaign: Campaign, *, now: datetime) -> Progress:
     if tells_of_votes(campaign):
         waiting = _count_untouched(campaign)
         return Progress(waiting, campaign.planned - waiting, is_secret=True)
-    rows = _count(campaign, since=now - RECENT)
+    rows = _count(campaign.meeting_id, [campaign.pk], since=now - RECENT)
     waiting = sum(row.deliveries for row in rows if row.state in WAITING)
     return Progress(
         waiting=waiting,
@@ -116,6 +116,12 @@ def progress(campaign: Campaign, *, now: datetime) -> Progress:
         by_hour=_by_hour(rows),
         recent=sum(row.recent for row in rows if row.state not in WAITING),
     )
+
+
+def notices_by_hour(meeting_id: int, *, now: datetime) -> tuple[Hour, ...]:
+    """All notices of a meeting together; they go to everybody, voted or not, and tell of no votes."""
+    notices = Campaign.objects.filter(meeting=meeting_id, kind=Campaign.Kind.NOTICE)
+    return _by_hour(_count(meeting_id, list(notices.values_list("pk", flat=True)), since=now))
 
 
 def through_at(campaign: Campaign, figures: Progress, *, now: datetime) -> datetime | None:
@@ -164,7 +170,7 @@ class _Row:
     recent: int
 
 
-def _count(campaign: Campaign, *, since: datetime) -> list[_Row]:
+def _count(meeting_id: int, campaigns: list[int], *, since: datetime) -> list[_Row]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -174,10 +180,10 @@ def _count(campaign: Campaign, *, since: datetime) -> list[_Row]:
                    count(*) FILTER (WHERE delivery.changed_at > %s)
             FROM notifications_delivery AS delivery
             JOIN notifications_deliverybatch AS batch ON batch.id = delivery.batch_id
-            WHERE batch.campaign_id = %s AND delivery.id >= %s AND delivery.id < %s
+            WHERE batch.campaign_id = ANY(%s) AND delivery.id >= %s AND delivery.id < %s
             GROUP BY 1, 2, 3, 4, 5
             """,
-            [STEP_MASK, since, campaign.pk, *ids.delivery_range(campaign.meeting_id)],
+            [STEP_MASK, since, campaigns, *ids.delivery_range(meeting_id)],
         )
         return [
             _Row(step, gateway, State(state), *rest)

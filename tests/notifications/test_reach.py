@@ -11,8 +11,9 @@ from django.utils import timezone
 from identity.models import Challenge
 from meetings.models import Meeting
 from notifications.models import Delivery
+from notifications.progress import notices_by_hour
 from notifications.reach import reach
-from tests.factories import make_holders, make_meeting, make_operator
+from tests.factories import make_holders, make_meeting, make_operator, make_secretary
 from tests.notifications.conftest import start_campaign
 from tests.notifications.test_secrecy import vote
 from voting_portal.common import ids
@@ -120,7 +121,48 @@ def test_the_meeting_leads_to_its_funnel_as_picture_and_table(meeting, client):
     page = client.get(reverse("admin:meeting-reach", args=[meeting.pk]))
 
     assert reverse("admin:meeting-reach", args=[meeting.pk]) in page_of_meeting.text
-    assert page.text.count("<rect") == 4
+    assert page.text.split("</svg>")[-3].count("<rect") == 4
     assert "已送达" in page.text
     assert "≥ 20" in page.text
     assert client.get(reverse("admin:meeting-reach", args=[0])).status_code == 404
+
+
+def test_notices_are_shown_hour_by_hour_and_reminders_are_not(meeting, client):
+    notices = Delivery.objects.of_campaign(meeting.campaigns.get())
+    early = timezone.now().replace(minute=5, second=0, microsecond=0) - timedelta(hours=5)
+    notices.filter(state=State.DELIVERED).update(changed_at=early)
+    notices.filter(state=State.DISPLAYED).update(changed_at=early + timedelta(hours=2))
+    reminder = start_campaign(meeting, kind="REMINDER")
+    Delivery.objects.of_campaign(reminder).update(state=State.DELIVERED, changed_at=early)
+    client.force_login(make_secretary(meeting.issuer))
+
+    hours = notices_by_hour(meeting.pk, now=timezone.now())
+    page = client.get(reverse("notifications:reach", args=[meeting.pk])).text
+
+    assert [(hour.arrived, hour.handed, hour.unknown) for hour in hours] == [
+        (20, 0, 0),
+        (10, 0, 0),
+        (0, 8, 1),
+    ]
+    assert hours[0].begins_at == early.replace(minute=0)
+    assert f'<th scope="row">{timezone.localtime(hours[0].begins_at):%m-%d %H:%M}</th>' in page
+    assert 'class="portal-columns"' in page
+
+
+def test_the_hours_are_the_same_whether_anybody_has_voted(meeting):
+    before = notices_by_hour(meeting.pk, now=timezone.now())
+
+    vote(meeting, *range(12, 40))
+    press_the_button(meeting, *range(26, 40), passed=range(26, 40))
+
+    assert notices_by_hour(meeting.pk, now=timezone.now()) == before
+
+
+def test_before_anything_left_the_page_says_so(gateways, client):
+    meeting = make_meeting(motions=False)
+    client.force_login(make_secretary(meeting.issuer))
+
+    page = client.get(reverse("notifications:reach", args=[meeting.pk])).text
+
+    assert "会议通知还没有开始发送。" in page
+    assert 'class="portal-columns"' not in page

@@ -19,7 +19,7 @@ from notifications.progress import notices_by_hour
 def reach_page(request: HttpRequest, user: User, meeting: int) -> HttpResponse:
     subject = own_meeting(user, meeting)
     stages = reach.reach(subject)
-    hours = notices_by_hour(subject.pk, now=timezone.now())
+    hours = notices_by_hour(subject.pk, now=timezone.now())[-charts.MOST_HOURS :]
     context = {
         "meeting": subject,
         "stages": stages,

@@ -119,7 +119,7 @@ def progress(campaign: Campaign, *, now: datetime) -> Progress:
 
 
 def notices_by_hour(meeting_id: int, *, now: datetime) -> tuple[Hour, ...]:
-    """All notices of a meeting together; they go to everybody, voted or not, and tell of no votes."""
+    """All notices of a meeting together; they go to everybody, voted or not, and tell no vote."""
     notices = Campaign.objects.filter(meeting=meeting_id, kind=Campaign.Kind.NOTICE)
     return _by_hour(_count(meeting_id, list(notices.values_list("pk", flat=True)), since=now))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -132,6 +133,16 @@ class MeetingAdmin(OperatorAdmin):
             "takes_register": meeting.state in (*EDITABLE, Meeting.State.MOTIONS_CONFIRMED),
             "is_editable": is_editable(meeting),
         }
+
+    def response_post_save_change(
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        obj: Any,
+    ) -> HttpResponseRedirect:
+        """A meeting that was saved is shown with what it still lacks, not lost among all others."""
+        return redirect("admin:meetings_meeting_change", obj.pk)
+
+    response_post_save_add = response_post_save_change
 
     def save_model(self, request: HttpRequest, obj: Meeting, form: Any, change: bool) -> None:
         if change:

@@ -93,7 +93,7 @@ def _approval(meeting: Meeting) -> Iterator[Item]:
         address = reverse("admin:meeting-journal", args=[meeting.pk])
         if approval.due_at is None:
             address = reverse("admin:meetings_calendaryear_add")
-        is_overdue = approval.is_overdue(at=timezone.now())
+        is_overdue = approval.is_overdue(at=timezone.now()) and not meeting.is_rehearsal
         yield Item(_words_of(approval), approval.holds, address, is_needed=is_overdue)
 
 

@@ -21,7 +21,7 @@ from notifications.models import Campaign
 from notifications.planning import planning_progress
 from notifications.progress import progress, tells_of_votes, through_at
 from notifications.recalling import recall_progress
-from voting_portal.admin import OperatorAdmin
+from voting_portal.admin import OperatorAdmin, names_of
 
 State = Campaign.State
 View = Callable[..., HttpResponseBase]
@@ -73,9 +73,13 @@ class CampaignAdmin(OperatorAdmin):
     def panel(self, campaign: Campaign) -> dict[str, Any]:
         """What the campaign's page shows above its fields."""
         now = timezone.now()
+        actors = campaign.created_by, campaign.approved_by
+        names = names_of(actors)
+        created_by, approved_by = (names.get(actor, actor) for actor in actors)
+        people = {"created_by": created_by, "approved_by": approved_by}
         is_planned = campaign.state in (State.DRAFT, State.APPROVED)
         if campaign.state == State.PLANNING:
-            return {
+            return people | {
                 "planning": planning_progress(campaign, now=now),
                 "steps": _steps(campaign),
                 "is_planned": True,
@@ -83,19 +87,25 @@ class CampaignAdmin(OperatorAdmin):
             }
         shown = _preview(campaign) if is_planned else _progress(campaign)
         is_running = campaign.state == State.RUNNING
-        return shown | {
-            "steps": _steps(campaign),
-            "is_planned": is_planned,
-            "is_secret": tells_of_votes(campaign),
-            "hindrance": dispatching.hindrance(campaign),
-            "alarms": easing.alarms(campaign) if campaign.state in AT_WORK else (),
-            "opens_at": None
-            if not is_running or hours.may_send(campaign, now)
-            else hours.next_opening(campaign, now),
-            "refresh": (REFRESH_SECONDS if campaign.planned < LARGE else REFRESH_SECONDS_WHEN_LARGE)
-            if is_running
-            else None,
-        }
+        return (
+            people
+            | shown
+            | {
+                "steps": _steps(campaign),
+                "is_planned": is_planned,
+                "is_secret": tells_of_votes(campaign),
+                "hindrance": dispatching.hindrance(campaign),
+                "alarms": easing.alarms(campaign) if campaign.state in AT_WORK else (),
+                "opens_at": None
+                if not is_running or hours.may_send(campaign, now)
+                else hours.next_opening(campaign, now),
+                "refresh": (
+                    REFRESH_SECONDS if campaign.planned < LARGE else REFRESH_SECONDS_WHEN_LARGE
+                )
+                if is_running
+                else None,
+            }
+        )
 
 
 def _steps(campaign: Campaign) -> list[tuple[str, Any]]:

@@ -25,7 +25,7 @@ def reach_page(request: HttpRequest, meeting_id: int, site: admin.AdminSite) -> 
     require_role(request, *AT_MEETINGS)
     meeting = get_object_or_404(Meeting.objects.select_related("issuer"), pk=meeting_id)
     stages = reach.reach(meeting)
-    hours = notices_by_hour(meeting.pk, now=timezone.now())
+    hours = notices_by_hour(meeting.pk, now=timezone.now())[-charts.MOST_HOURS :]
     context = {
         **site.each_context(request),
         "title": _("送达漏斗"),

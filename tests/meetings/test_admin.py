@@ -133,6 +133,30 @@ def test_a_meeting_is_set_up_on_one_page(client, operator):
     assert meeting.journal.get().actor == operator.actor
 
 
+def test_a_meeting_that_was_saved_is_shown_with_what_it_lacks(client, operator):
+    response = client.post(
+        reverse("admin:meetings_meeting_add"), meeting_form(make_issuer()), follow=True
+    )
+
+    meeting = Meeting.objects.get()
+    address = reverse("admin:meetings_meeting_change", args=[meeting.pk])
+    assert response.redirect_chain == [(address, 302)]
+    assert "尚未上传股东名册" in response.text
+
+
+def test_all_that_is_wrong_stands_on_top_and_leads_to_its_field(client, operator):
+    changes = {"motions-0-candidate_lines": "甲", "title": ""}
+
+    response = client.post(
+        reverse("admin:meetings_meeting_add"), meeting_form(make_issuer(), **changes)
+    )
+
+    top = response.text[: response.text.index('class="errornote"')]
+    assert '<a href="#id_title">名称:' in top
+    assert '<a href="#id_motions-0-candidate_lines">议案#1 候选人(每行一位):只有' in top
+    assert not Meeting.objects.exists()
+
+
 def test_what_is_no_pdf_is_not_taken(client, operator):
     issuer = make_issuer()
     fake = SimpleUploadedFile("paper.pdf", b"<html>")

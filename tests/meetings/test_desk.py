@@ -184,6 +184,23 @@ def test_what_comes_next_is_one_button_of_its_role(client):
     assert "由监票人办理" in page.text
 
 
+def test_without_a_button_what_is_missing_comes_next(client, operator):
+    meeting = make_meeting(state="INVITED")
+
+    page = change_page(client, meeting).text
+
+    address = reverse("admin:notifications_campaign_add", query={"meeting": meeting.pk})
+    assert f'<a class="button default" href="{address}">下一步:办理“尚未制定会议通知' in page
+
+
+def test_meetings_stand_first_on_the_front_page(client, operator):
+    page = client.get(reverse("admin:index"))
+
+    apps = page.context["app_list"]
+    assert [app["app_label"] for app in apps][:3] == ["meetings", "notifications", "ballots"]
+    assert apps[0]["models"][0]["object_name"] == "Meeting"
+
+
 def post_action(client, name, *meetings):
     values = {"action": name, "_selected_action": [meeting.pk for meeting in meetings]}
     return client.post(reverse("admin:meetings_meeting_changelist"), values)

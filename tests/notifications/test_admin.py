@@ -15,6 +15,7 @@ from notifications.models import Campaign, Delivery
 from notifications.wording import LinkMode, default_wording
 from tests.factories import make_holder, make_holders, make_meeting, make_operator, make_secretary
 from tests.notifications.conftest import SECRET, start_campaign
+from voting_portal.common.roles import Role
 from voting_portal.gateways import signing
 
 pytestmark = pytest.mark.django_db
@@ -173,6 +174,16 @@ def test_two_people_bring_a_campaign_on_its_way(campaign, staff, gateways):
     assert 'http-equiv="refresh"' in page.text
     assert "已处理 0 / 3" in page.text
     assert "portal-part-waiting" in page.text
+
+
+def test_who_made_and_approved_a_campaign_is_named(campaign, staff, planner):
+    checker = make_operator(roles=[Role.APPROVER])
+    campaigns.approve_campaign(campaign.pk, by=checker.actor, now=timezone.now())
+
+    page = staff.get(reverse("admin:notifications_campaign_change", args=[campaign.pk])).text
+
+    assert f"创建人 {planner.username} · 复核人 {checker.username}" in page
+    assert "operator:" not in page
 
 
 def test_a_paused_campaign_says_why(running, staff):

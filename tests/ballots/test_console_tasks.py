@@ -82,6 +82,17 @@ def test_the_agenda_is_shown_as_holders_will_read_it_and_approved(client, ahead)
     assert JournalEntry.objects.get(verb="agenda.approved").actor.startswith("secretary:")
 
 
+def test_the_list_of_meetings_says_by_when_and_what_is_overdue(client, ahead):
+    in_time = client.get(reverse("console:meetings")).text
+    Meeting.objects.update(meeting_date=timezone.localdate() - timedelta(days=1))
+
+    overdue = client.get(reverse("console:meetings")).text
+
+    for page, is_overdue in ((in_time, False), (overdue, True)):
+        assert "16:00" in page
+        assert ("已逾期" in page) is is_overdue
+
+
 def test_an_agenda_that_changed_meanwhile_is_shown_again(client, ahead):
     shown = read_agenda(ahead.pk).fingerprint.hex()
     ahead.motions.filter(group=1).update(title="关于别的事项的议案")

@@ -46,6 +46,7 @@ class Cluster:
         self.log = folder / "postgres.log"
         self.archive = folder / "wal"
         self.sockets = Path(tempfile.mkdtemp(prefix="cluster-"))  # a socket's path must be short
+        self.settings = {**SETTINGS, "unix_socket_directories": str(self.sockets)}
         self.receiver: subprocess.Popen[bytes] | None = None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -62,8 +63,7 @@ class Cluster:
             connection.execute("CREATE DATABASE portal")
 
     def start(self) -> None:
-        settings = {**SETTINGS, "unix_socket_directories": str(self.sockets)}
-        options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
+        options = " ".join(f"-c {name}='{value}'" for name, value in self.settings.items())
         run("pg_ctl", "start", "--wait", f"--timeout={WAIT_SECONDS}", "--silent",
             "--pgdata", str(self.data), "--log", str(self.log), "--options", options)  # fmt: skip
 

@@ -20,7 +20,10 @@ READS = re.compile(
 )
 # Constants of the code, not choices.
 SET_BY_US = {"DJANGO_SETTINGS_MODULE", "PROMETHEUS_MULTIPROC_DIR"}
-COMPOSE_ONLY = {"SECRETS", "WAL_ARCHIVE", "HTTP_PORT", "HTTPS_PORT", "SOCKET_GATEWAY"}
+COMPOSE_ONLY = {
+    *("SECRETS", "WAL_ARCHIVE", "BACKUPS_KEPT"),
+    *("HTTP_PORT", "HTTPS_PORT", "SOCKET_GATEWAY"),
+}
 
 
 def variables_read() -> set[str]:

@@ -145,11 +145,18 @@ def write_certificate(directory: Path) -> None:
 
 
 def configuration(directory: Path, *, upstream: int, https: int, http: int) -> str:
-    """The file as it is, with this test's ports and directories in it."""
+    """The file as it is, with the cluster's upstreams, this test's ports and directories in it."""
+    beside = (DEPLOY / "kubernetes" / "upstreams.conf").read_text()
+    assert beside.count("server 127.0.0.1:8000;") == 2
+    return with_upstreams(
+        beside.replace("127.0.0.1:8000", f"127.0.0.1:{upstream}"), directory, https=https, http=http
+    )
+
+
+def with_upstreams(upstreams: str, directory: Path, *, https: int, http: int) -> str:
     text = (DEPLOY / "nginx.conf").read_text()
     swaps = {
-        "server web:8000;": f"server 127.0.0.1:{upstream};",
-        "server web-staff:8000;": f"server 127.0.0.1:{upstream};",
+        "include /etc/nginx/upstreams.conf;": upstreams,
         "listen 80 ": f"listen 127.0.0.1:{http} ",
         "listen 443 ": f"listen 127.0.0.1:{https} ",
         "/etc/nginx/tls/": f"{directory}/",

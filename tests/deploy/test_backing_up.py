@@ -25,8 +25,8 @@ from tests.house.test_nginx import free_port
 
 pytestmark = pytest.mark.servers
 SCRIPTS = Path(settings.BASE_DIR) / "deploy" / "postgres"
-VERIFY = "import sys; from drills.clusters import verify_backup as v; from pathlib import Path as P;"
-VERIFY += "v(P(sys.argv[-1]))"
+VERIFY = """import pathlib, sys, drills.clusters
+drills.clusters.verify_backup(pathlib.Path(sys.argv[-1]))"""
 
 
 def verifier() -> list[str]:
@@ -100,7 +100,7 @@ class Beside:
             ((segment,),) = connection.execute("SELECT pg_walfile_name(pg_current_wal_lsn())")
             connection.execute("SELECT pg_switch_wal()")
             connection.execute("CHECKPOINT")
-        until(lambda: (self.archive / "wal" / segment).exists(), f"{segment} in the archive")
+        until((self.archive / "wal" / segment).exists, f"{segment} in the archive")
 
     def connect(self) -> psycopg.Connection[tuple[object, ...]]:
         where = f"host={self.primary.sockets} port={self.port} user=portal dbname=portal"
@@ -312,7 +312,7 @@ def test_the_replicator_reads_no_table_and_comes_with_its_password_only(beside):
     place = f"host=127.0.0.1 port={beside.port} user=replicator"
     named = f"{place} passfile={beside.passfile}"
 
-    with pytest.raises(psycopg.OperationalError, match="no pg_hba.conf entry"):
+    with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry"):
         psycopg.connect(f"{named} dbname=portal")
     with pytest.raises(CannotRecover, match="no password supplied"):
         run("pg_basebackup", f"--dbname={place} passfile=/dev/null", "--no-password",

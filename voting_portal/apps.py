@@ -6,6 +6,9 @@ import importlib
 
 from django.apps import AppConfig
 
+from voting_portal import env
+from voting_portal.common import logs
+
 
 class PortalConfig(AppConfig):
     name = "voting_portal"
@@ -13,3 +16,5 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         importlib.import_module("voting_portal.checks")  # registers them
+        if env.IS_PRODUCTION:
+            logs.write_what_escapes()

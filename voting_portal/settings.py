@@ -373,8 +373,9 @@ LOGGING = {
     "filters": {"news": {"()": "django.utils.log.CallbackFilter", "callback": is_news}},
     "loggers": {
         "django.request": {"filters": ["news"]},
-        # Written whatever LOG_LEVEL says (voting_portal/common/security_notes.py).
+        # Written whatever LOG_LEVEL says (common/security_notes.py, common/logs.py).
         "security": {"level": "INFO"},
+        "process": {"level": "INFO"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": env.optional("LOG_LEVEL", "WARNING")},

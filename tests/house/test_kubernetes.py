@@ -17,7 +17,7 @@ COMPOSE = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (ROOT / "docker-compose.yml").rea
 # PostgreSQL and Redis run outside the cluster, nginx in the pods of web.
 ELSEWHERE = {"postgres", "backup", "replica", "redis", "nginx"}
 COMMANDS = re.compile(
-    r"celery --app=voting_portal (?:worker|beat)(?: --[\w=/-]+)+|gunicorn --config \S+ \S+"
+    r"celery --quiet --app=voting_portal (?:worker|beat)(?: --[\w=/-]+)+|gunicorn --config \S+ \S+"
     r"|python manage\.py run_\w+(?: cmpp)?|python manage\.py \w+(?: --?\w[\w-]*| WARNING| default)*"
 )
 

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 
+from tests.monitoring.log_lines import faults_of
 from voting_portal.common.http import HEADERS
 
 pytestmark = pytest.mark.servers
@@ -259,6 +260,14 @@ def test_the_log_holds_no_link_no_pass_and_no_query(proxy, path, logged):
     line = proxy.log_of("GET", path)
 
     assert line["path"] == logged
+
+
+def test_a_line_of_the_log_has_the_schema_of_all_logs(proxy):
+    answered, refused = proxy.log_of("GET", "/help"), proxy.log_of("POST", "/broken")
+
+    assert faults_of(json.dumps(answered)) == faults_of(json.dumps(refused)) == []
+    assert (answered["logger"], answered["message"]) == ("nginx", "GET 200")
+    assert refused["message"] == "POST 503"
 
 
 def test_when_no_worker_answers_the_holder_reads_what_to_do(proxy):

@@ -185,11 +185,11 @@ def start_process(settings, carrier):
                 "REDIS_URL": settings.REDIS_URL,
                 "GATEWAYS": json.dumps(settings.GATEWAYS),
             },
-            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
         started.append(process)
-        assert process.stdout.readline() == "cmpp: waiting for batches.\n"
+        assert json.loads(process.stderr.readline())["message"] == "cmpp: waiting for batches."
         return process
 
     yield start
@@ -197,7 +197,7 @@ def start_process(settings, carrier):
         if process.poll() is None:
             process.kill()
         process.wait()
-        process.stdout.close()
+        process.stderr.close()
 
 
 def test_a_second_process_is_refused(start_process):

@@ -1,4 +1,8 @@
-"""Logs: one JSON object a line, with the request's id, links and long digit runs taken out."""
+"""Logs: one JSON object a line, with the request's id, links and long digit runs taken out.
+
+Every process of ours writes so, and nginx, too: deploy/monitoring/log.schema.json says what a line
+may hold.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,13 @@ import contextvars
 import json
 import logging
 import re
+import sys
+import threading
 from datetime import UTC, datetime
+from types import TracebackType
 
+# What a process that runs for ever says of itself, whatever LOG_LEVEL is.
+process = logging.getLogger("process")
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
 # A personal link keeps its key id and meeting (the first five characters), a carrier's address not
@@ -49,3 +58,23 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["error"] = without_personal_data(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
+
+
+def write_what_escapes() -> None:
+    """Have warnings, and errors that nobody caught, written as lines of the log, masked as all are.
+
+    Python's own way is text on several lines that quotes whatever stood in the exception.
+    """
+
+    def ended(
+        kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or issubclass(kind, KeyboardInterrupt):
+            return
+        process.critical("ended by an error", exc_info=(kind, error, trace))
+
+    sys.excepthook = ended
+    threading.excepthook = lambda hooked: ended(
+        hooked.exc_type, hooked.exc_value, hooked.exc_traceback
+    )
+    logging.captureWarnings(capture=True)

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand
 from django.db import Error, connection
 
 from ballots.log import sequencer, starting
+from voting_portal.common.logs import process
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,7 @@ class Command(BaseCommand):
         # Reading a register of millions takes a while, for which other meetings' logs do not wait.
         starter = threading.Thread(target=self._repeat, args=(self._start, START_SECONDS))
         starter.start()
-        self.stdout.write("Sequencing the ballot logs.")
-        self.stdout.flush()
+        process.info("Sequencing the ballot logs.")
         self.looked_at = time.monotonic()
         self._repeat(self._sequence, PAUSE_SECONDS)
         starter.join()

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from notifications import feeding
+from voting_portal.common.logs import process
 from voting_portal.gateways import NoSuchGateway
 
 
@@ -28,11 +29,9 @@ class Command(BaseCommand):
             signal.signal(number, lambda _number, _frame: told_to_end.set())
         try:
             with feeding.running(name, clock=timezone.now, threads=options["threads"]):
-                self.stdout.write(f"{name}: waiting for batches.")
-                self.stdout.flush()
+                process.info("%s: waiting for batches.", name)
                 told_to_end.wait()
-                self.stdout.write(f"{name}: ending.")
-                self.stdout.flush()
+                process.info("%s: ending.", name)
         except NoSuchGateway:
             raise CommandError(f"GATEWAYS names no gateway {name}.") from None
         except feeding.CannotFeed as refusal:

@@ -31,6 +31,15 @@ from meetings.preparing import name_candidates, note_change, prepare_meeting
 from voting_portal.admin import OperatorAdmin, actor_of
 
 View = Callable[..., HttpResponseBase]
+# From the frozen agenda to the certified result.
+UNDER_WAY = (
+    Meeting.State.MOTIONS_CONFIRMED,
+    Meeting.State.INVITED,
+    Meeting.State.OPEN,
+    Meeting.State.CLOSED,
+    Meeting.State.TALLIED,
+    Meeting.State.CERTIFIED,
+)
 
 
 @admin.register(Issuer)
@@ -42,8 +51,14 @@ class IssuerAdmin(OperatorAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.is_operator(request)
 
-    def has_change_permission(self, request: HttpRequest, _obj: Issuer | None = None) -> bool:
-        return self.is_operator(request)
+    def has_change_permission(self, request: HttpRequest, obj: Issuer | None = None) -> bool:
+        """Its name is part of what is voted on, so not while a meeting of it is under way."""
+        is_bound = obj is not None and obj.meetings.filter(state__in=UNDER_WAY).exists()
+        return self.is_operator(request) and not is_bound
+
+    def save_model(self, request: HttpRequest, obj: Issuer, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        obj.meetings.update(revision=models.F("revision") + 1)
 
 
 @admin.register(Meeting)

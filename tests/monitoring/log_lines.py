@@ -30,9 +30,9 @@ def faults_of(text: str) -> list[str]:
             found.append(f"unknown: {name}")
         elif not isinstance(value, TYPES[rule["type"]]):
             found.append(f"{name} is no {rule['type']}: {value!r}")
-        elif value not in rule.get("enum", [value]):
-            found.append(f"{name}: {value!r}")
-        elif not re.search(rule.get("pattern", ""), str(value)):
+        elif not re.search(rule.get("pattern", ""), str(value)) or (
+            value not in rule.get("enum", [value])
+        ):
             found.append(f"{name}: {value!r}")
     return found
 

@@ -23,7 +23,6 @@ from tests.security.test_security_record import FACTS
 from tests.security.test_security_record import SCHEMA as OF_THE_RECORD
 from voting_portal.common.logs import JsonFormatter, request_id
 
-
 START = '{"at": "2026-11-22T22:27:00+00:00", "level": "INFO", "logger": "a", "request": ""'
 # Celery says it past every log, when it is told to end.
 LAST_WORDS = {"", "worker: Warm shutdown (MainProcess)"}

@@ -12,6 +12,7 @@ from django.utils import translation
 
 from identity import limits
 from voting_portal import detection
+from voting_portal.common.roles import Role
 from voting_portal.incidents.rules import RULES
 
 ROOT = Path(settings.BASE_DIR)
@@ -98,6 +99,17 @@ def test_every_limit_with_an_alarm_is_watched():
 
     assert len(with_alarm) > 5
     assert not [name for name in with_alarm if f"limits.{name}" not in looks]
+
+
+def test_every_pattern_of_an_attack_names_what_sees_it():
+    record = (ROOT / "docs" / "security.md").read_text()
+    part = record.partition("\n## Patterns that are looked for\n")[2].partition("\n## ")[0]
+    of_security = {name for name, rule in RULES.items() if rule.role == Role.SECURITY}
+
+    named = set(re.findall(r"`(Portal\w+)`", part))
+
+    assert named <= set(RULES) | set(alarms())
+    assert of_security <= named
 
 
 @pytest.mark.parametrize("name", RULES)

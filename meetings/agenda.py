@@ -52,6 +52,9 @@ class MotionPaper:
     has_dual_threshold: bool = False
     has_class_threshold: bool = False
     is_one_share_one_vote: bool = False
+    proposer: str = Motion.Proposer.BOARD
+    proposer_name: str = ""  # of holders only
+    board_opinion: str = ""  # on a motion that is not the board's own
 
     @property
     def is_plain(self) -> bool:
@@ -68,6 +71,15 @@ class MotionPaper:
     @property
     def is_special(self) -> bool:
         return self.threshold == Motion.Threshold.SPECIAL
+
+    @property
+    def is_of_holders(self) -> bool:
+        """Whether shareholders put it on the agenda (股东提案)."""
+        return self.proposer == Motion.Proposer.HOLDERS
+
+    @property
+    def proposer_label(self) -> str:
+        return str(Motion.Proposer(self.proposer).label)
 
     @property
     def is_contested(self) -> bool:
@@ -202,6 +214,9 @@ def read_agenda(meeting_id: int) -> Agenda:
                 has_dual_threshold=motion.has_dual_threshold,
                 has_class_threshold=motion.has_class_threshold,
                 is_one_share_one_vote=motion.is_one_share_one_vote,
+                proposer=motion.proposer,
+                proposer_name=motion.proposer_name,
+                board_opinion=motion.board_opinion,
             )
             for motion in meeting.motions.all()
         ),

@@ -76,6 +76,9 @@ def _motion(motion: MotionPaper) -> dict[str, Any]:
         "has_dual_threshold": motion.has_dual_threshold,
         "has_class_threshold": motion.has_class_threshold,
         "is_one_share_one_vote": motion.is_one_share_one_vote,
+        "proposer": motion.proposer,
+        "proposer_name": motion.proposer_name,
+        "board_opinion": motion.board_opinion,
     }
 
 

@@ -47,6 +47,9 @@ class MotionDraft:
     has_dual_threshold: bool = False
     has_class_threshold: bool = False
     is_one_share_one_vote: bool = False
+    proposer: str = Motion.Proposer.BOARD
+    proposer_name: str = ""
+    board_opinion: str = ""
 
     @property
     def number(self) -> str:
@@ -59,6 +62,10 @@ class MotionDraft:
     @property
     def threshold_label(self) -> str:
         return str(Motion.Threshold(self.threshold).label)
+
+    @property
+    def proposer_label(self) -> str:
+        return str(Motion.Proposer(self.proposer).label)
 
     def as_list(self) -> list[Any]:
         """For JSON; `from_list` reads it."""

@@ -41,6 +41,9 @@ HEADERS = {
     "is_one_share_one_vote": ("特别表决权按一股一票",),
     "exclusive_group": ("互斥组",),
     "share_classes": ("有权表决的股份类别",),
+    "proposer": ("提案人",),
+    "proposer_name": ("提案股东",),
+    "board_opinion": ("董事会意见",),
 }
 KINDS = {
     "": Motion.Kind.PLAIN,
@@ -57,6 +60,13 @@ THRESHOLDS = {
     "普通": Motion.Threshold.ORDINARY,
     "特别决议": Motion.Threshold.SPECIAL,
     "特别": Motion.Threshold.SPECIAL,
+}
+PROPOSERS = {
+    "": Motion.Proposer.BOARD,
+    "董事会": Motion.Proposer.BOARD,
+    "监事会": Motion.Proposer.SUPERVISORS,
+    "审计委员会": Motion.Proposer.AUDITORS,
+    "股东": Motion.Proposer.HOLDERS,
 }
 ANSWERS = {"": False, "否": False, "是": True, "√": True, "Y": True, "N": False}
 FLAGS = (
@@ -185,7 +195,8 @@ def _draft(
         fault("number", _("序号重复。"))
     if not 0 < len(values["title"]) <= 300:
         fault("title", _("须有名称,最多300个字。"))
-    for name, words in (("kind", KINDS), ("threshold", THRESHOLDS)):
+    of_words = (("kind", KINDS), ("threshold", THRESHOLDS), ("proposer", PROPOSERS))
+    for name, words in of_words:
         if values[name] not in words:
             known = "、".join(str(word) for word in words if word)
             fault(name, _("只能是:%(known)s。") % {"known": known})
@@ -201,6 +212,8 @@ def _draft(
         kind = Motion.Kind.CUMULATIVE
     for name, reason in _faults_of_kind(kind, values, names, place):
         fault(name, reason)
+    for name, reason in _faults_of_proposer(values):
+        fault(name, reason)
     if len(found.faults) > before or place is None:
         return None
     return MotionDraft(
@@ -213,6 +226,9 @@ def _draft(
         candidates=names,
         share_classes=classes,
         exclusive_group=values["exclusive_group"],
+        proposer=PROPOSERS[values["proposer"]],
+        proposer_name=values["proposer_name"],
+        board_opinion=values["board_opinion"],
         **{name: ANSWERS[values[name].upper()] for name in FLAGS},
     )
 
@@ -252,6 +268,18 @@ def _faults_of_kind(
                 yield name, _("只适用于非累积投票议案。")
     if len(values["exclusive_group"]) > 20:
         yield "exclusive_group", _("最多20个字。")
+
+
+def _faults_of_proposer(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """A name goes with holders only, an opinion with what the board did not propose itself."""
+    proposer = PROPOSERS.get(values["proposer"])
+    if (proposer == Motion.Proposer.HOLDERS) != bool(values["proposer_name"]):
+        yield "proposer_name", _("提案人是股东时须填写提案股东,否则留空。")
+    if proposer == Motion.Proposer.BOARD and values["board_opinion"]:
+        yield "board_opinion", _("董事会自己的提案不填董事会意见。")
+    for name, most in (("proposer_name", 120), ("board_opinion", 300)):
+        if len(values[name]) > most:
+            yield name, _("最多%(most)s个字。") % {"most": most}
 
 
 def judge_tree(seen: Mapping[tuple[int, int], MotionDraft], found: MotionFile) -> None:

@@ -210,6 +210,8 @@ def _read(meeting: _Meeting, found: MotionFile) -> None:
             seen[place] = draft
     judge_tree(seen, found)
     found.drafts = list(seen.values())
+    if found.drafts:
+        found.remarks.append(_("XML中没有提案人:全部按董事会提案导入,股东提案请改正。"))
     if meeting.facts.get("MeetingDesc"):
         words = {"title": meeting.facts["MeetingDesc"][:60]}
         found.remarks.insert(0, _("文件中的会议:%(title)s") % words)

@@ -37,7 +37,16 @@ EXAMPLES = (
     ("3.01", "回购股份的目的", "", "", "", ""),
     ("3.02", "回购股份的价格区间", "", "", "", ""),
     ("4.00", "关于选举独立董事的议案", "累积投票议案", "", "2", "甲、乙、丙"),
+    (
+        *("5", "关于提高现金分红比例的议案", *[""] * 11),
+        *("股东", "某某集团有限公司(持股3.20%)", "董事会建议股东投反对票。"),
+    ),
 )
+CHOICES = {
+    "类型": ["总标题", "累积投票议案"],
+    "决议类型": ["普通决议", "特别决议"],
+    "提案人": ["董事会", "监事会", "审计委员会", "股东"],
+}
 
 
 class AgendaFileForm(forms.Form):
@@ -126,7 +135,8 @@ def agenda_template(request: HttpRequest) -> FileResponse:
         for column, cell in enumerate(cells):
             if cell:
                 sheet.write_string(row, column, cell, text)
-    for column, words in ((2, ["总标题", "累积投票议案"]), (3, ["普通决议", "特别决议"])):
+    for header, words in CHOICES.items():
+        column = headers.index(header)
         sheet.data_validation(1, column, 500, column, {"validate": "list", "source": words})
     sheet.freeze_panes(1, 0)
     workbook.close()

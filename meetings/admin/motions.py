@@ -44,6 +44,9 @@ class MotionForm(forms.ModelForm[Motion]):
             "kind",
             "threshold",
             "title",
+            "proposer",
+            "proposer_name",
+            "board_opinion",
             "seats",
             "share_classes",
             "is_for_minority_count",
@@ -55,6 +58,7 @@ class MotionForm(forms.ModelForm[Motion]):
         )
         widgets = {
             "title": forms.Textarea(attrs={"rows": 2, "cols": 80}),
+            "board_opinion": forms.Textarea(attrs={"rows": 2, "cols": 80}),
             "seats": forms.NumberInput(attrs={"min": 1, "size": 4}),
         }
         help_texts = {
@@ -108,7 +112,16 @@ class MotionForm(forms.ModelForm[Motion]):
             for name in (*RULES_OF_PLAIN_MOTIONS, "exclusive_group"):
                 if self.cleaned_data.get(name):
                     self.add_error(name, _("只适用于非累积投票议案。"))
+        self._judge_proposer()
         return cleaned
+
+    def _judge_proposer(self) -> None:
+        proposer = self.cleaned_data.get("proposer")
+        is_of_holders = proposer == Motion.Proposer.HOLDERS
+        if is_of_holders != bool(self.cleaned_data.get("proposer_name")):
+            self.add_error("proposer_name", _("提案人是股东时须填写提案股东,否则留空。"))
+        if proposer == Motion.Proposer.BOARD and self.cleaned_data.get("board_opinion"):
+            self.add_error("board_opinion", _("董事会自己的提案不填董事会意见。"))
 
     def save(self, commit: bool = True) -> Motion:
         if self.place:
@@ -153,6 +166,13 @@ class MotionInline(InlineOfMeeting):
         (
             None,
             {"fields": (("number", "kind", "threshold", "seats"), "title", "candidate_lines")},
+        ),
+        (
+            _("提案人"),
+            {
+                "classes": ("collapse",),
+                "fields": (("proposer", "proposer_name"), "board_opinion"),
+            },
         ),
         (
             _("更多规则"),

@@ -276,6 +276,9 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('PLAIN', '非累积投票议案'), ('CUMULATIVE', '累积投票议案'), ('HEADING', '逐项表决的总标题')], default='PLAIN', max_length=10, verbose_name='类型')),
                 ('threshold', models.CharField(choices=[('ORDINARY', '普通决议'), ('SPECIAL', '特别决议')], default='ORDINARY', max_length=8, verbose_name='决议类型')),
                 ('title', models.CharField(max_length=300, verbose_name='议案名称')),
+                ('proposer', models.CharField(choices=[('BOARD', '董事会'), ('SUPERVISORS', '监事会'), ('AUDITORS', '审计委员会'), ('HOLDERS', '股东')], default='BOARD', max_length=11, verbose_name='提案人')),
+                ('proposer_name', models.CharField(blank=True, help_text='股东提案填写公告中的名称和持股比例,如“某某集团有限公司(持股3.20%)”', max_length=120, verbose_name='提案股东')),
+                ('board_opinion', models.CharField(blank=True, help_text='董事会对他人提案公开表示的意见,一句话,与公告一致;没有则留空', max_length=300, verbose_name='董事会意见')),
                 ('seats', models.PositiveSmallIntegerField(blank=True, help_text='仅累积投票议案填写', null=True, verbose_name='应选人数')),
                 ('share_classes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('A', 'A股'), ('B', 'B股'), ('SVR', '特别表决权股份'), ('PREF', '优先股')], max_length=4), blank=True, default=list, help_text='以逗号分隔,如 A,B;空白表示全部类别', size=None, verbose_name='有权表决的股份类别')),
                 ('is_for_minority_count', models.BooleanField(default=False, verbose_name='对中小投资者单独计票')),
@@ -580,6 +583,18 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='motion',
             constraint=models.CheckConstraint(condition=models.Q(('threshold__in', ['ORDINARY', 'SPECIAL'])), name='motion_threshold_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='motion',
+            constraint=models.CheckConstraint(condition=models.Q(('proposer__in', ['BOARD', 'SUPERVISORS', 'AUDITORS', 'HOLDERS'])), name='motion_proposer_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='motion',
+            constraint=models.CheckConstraint(condition=models.Q(('proposer', 'HOLDERS'), ('proposer_name', ''), _connector='XOR'), name='motion_proposer_name_of_holders'),
+        ),
+        migrations.AddConstraint(
+            model_name='motion',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('proposer', 'BOARD'), _negated=True), ('board_opinion', ''), _connector='OR'), name='motion_opinion_on_others'),
         ),
         migrations.AddConstraint(
             model_name='motion',

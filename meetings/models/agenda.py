@@ -23,6 +23,14 @@ class Motion(models.Model):
         ORDINARY = "ORDINARY", _("普通决议")
         SPECIAL = "SPECIAL", _("特别决议")
 
+    class Proposer(models.TextChoices):
+        """Who may put a motion on the agenda (Company Law, article 115, and the articles)."""
+
+        BOARD = "BOARD", _("董事会")
+        SUPERVISORS = "SUPERVISORS", _("监事会")
+        AUDITORS = "AUDITORS", _("审计委员会")
+        HOLDERS = "HOLDERS", _("股东")
+
     meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="motions")
     group = models.PositiveSmallIntegerField(_("序号"))
     item = models.PositiveSmallIntegerField(_("子序号"), default=0)
@@ -31,6 +39,21 @@ class Motion(models.Model):
         _("决议类型"), max_length=8, choices=Threshold, default=Threshold.ORDINARY
     )
     title = models.CharField(_("议案名称"), max_length=300)
+    proposer = models.CharField(
+        _("提案人"), max_length=11, choices=Proposer, default=Proposer.BOARD
+    )
+    proposer_name = models.CharField(
+        _("提案股东"),
+        max_length=120,
+        blank=True,
+        help_text=_("股东提案填写公告中的名称和持股比例,如“某某集团有限公司(持股3.20%)”"),
+    )
+    board_opinion = models.CharField(
+        _("董事会意见"),
+        max_length=300,
+        blank=True,
+        help_text=_("董事会对他人提案公开表示的意见,一句话,与公告一致;没有则留空"),
+    )
     seats = models.PositiveSmallIntegerField(
         _("应选人数"), null=True, blank=True, help_text=_("仅累积投票议案填写")
     )
@@ -59,6 +82,17 @@ class Motion(models.Model):
         constraints = [
             one_of("kind", "PLAIN CUMULATIVE HEADING", name="motion_kind_known"),
             one_of("threshold", "ORDINARY SPECIAL", name="motion_threshold_known"),
+            one_of(
+                "proposer", "BOARD SUPERVISORS AUDITORS HOLDERS", name="motion_proposer_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(proposer="HOLDERS") ^ Q(proposer_name=""),
+                name="motion_proposer_name_of_holders",
+            ),
+            models.CheckConstraint(
+                condition=~Q(proposer="BOARD") | Q(board_opinion=""),
+                name="motion_opinion_on_others",
+            ),
             # Looked at when all is saved: two motions may change places.
             models.UniqueConstraint(
                 fields=["meeting", "group", "item"],

@@ -79,10 +79,12 @@ def meeting_form(issuer, **changes):
         "motions-0-number": "1",
         "motions-0-kind": "PLAIN",
         "motions-0-threshold": "SPECIAL",
+        "motions-0-proposer": "BOARD",
         "motions-0-title": "关于修改公司章程的议案",
         "motions-1-number": "",
         "motions-1-kind": "CUMULATIVE",
         "motions-1-threshold": "ORDINARY",
+        "motions-1-proposer": "BOARD",
         "motions-1-title": "关于选举独立董事的议案",
         "motions-1-seats": "1",
         "motions-1-candidate_lines": "甲\n乙\n",
@@ -237,6 +239,9 @@ def test_a_day_that_breaks_a_rule_is_said_beside_its_field(client, operator, cha
         ({"motions-1-is_dividend": "on"}, "只适用于非累积投票议案"),
         ({"motions-1-number": "1.01"}, "占用整个序号"),
         ({"motions-1-candidate_lines": "甲\n甲"}, "有候选人重复"),
+        ({"motions-0-proposer": "HOLDERS"}, "须填写提案股东"),
+        ({"motions-0-proposer_name": "某某集团"}, "须填写提案股东"),
+        ({"motions-0-board_opinion": "同意"}, "董事会自己的提案不填董事会意见"),
     ],
 )
 def test_a_motion_that_breaks_a_rule_is_said_in_words(client, operator, changes, words):

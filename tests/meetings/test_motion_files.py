@@ -103,6 +103,44 @@ def test_a_table_becomes_an_agenda_in_order():
     assert (found.drafts[3].seats, found.drafts[3].candidates) == (2, ("甲", "乙", "丙"))
 
 
+OF_HOLDERS = ("序号", "议案名称", "提案人", "提案股东", "董事会意见")
+
+
+def test_a_table_says_who_proposed_a_motion_and_what_the_board_says_of_it():
+    found = read(
+        OF_HOLDERS,
+        ("1", "关于提高分红的议案", "股东", "甲集团(持股3.20%)", "董事会建议投反对票。"),
+        ("2", "关于聘任审计机构的议案", "审计委员会", "", ""),
+        ("3", "关于年度报告的议案", "", "", ""),
+    )
+
+    assert found.faults == []
+    assert [(d.proposer, d.proposer_name, d.board_opinion) for d in found.drafts] == [
+        ("HOLDERS", "甲集团(持股3.20%)", "董事会建议投反对票。"),
+        ("AUDITORS", "", ""),
+        ("BOARD", "", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "reason"),
+    [
+        (("经理", "", ""), "提案人", "只能是"),
+        (("股东", "", ""), "提案股东", "须填写提案股东"),
+        (("监事会", "甲集团", ""), "提案股东", "否则留空"),
+        (("", "", "同意"), "董事会意见", "董事会自己的提案"),
+        (("股东", "甲" * 121, ""), "提案股东", "120"),
+        (("股东", "甲集团", "否" * 301), "董事会意见", "300"),
+    ],
+)
+def test_a_proposer_that_does_not_fit_is_a_fault(cells, column, reason):
+    found = read(OF_HOLDERS, ("1", "议案", *cells))
+
+    assert [fault.column for fault in found.faults] == [column]
+    assert reason in found.faults[0].reason
+    assert found.drafts == []
+
+
 @pytest.mark.parametrize(
     ("row", "column", "reason"),
     [
@@ -244,6 +282,8 @@ def test_a_confirmed_agenda_is_not_replaced():
 @pytest.mark.django_db
 def test_a_copy_takes_motions_and_rules_over_and_no_days_keys_or_papers():
     source = make_meeting(state="PUBLISHED", is_rehearsal=False, pct_policy="HALF_UP")
+    of_holders = {"proposer": "HOLDERS", "proposer_name": "甲集团", "board_opinion": "不同意"}
+    source.motions.filter(group=1).update(**of_holders)
     Document.objects.create(meeting=source, title="资料", content=b"", size=0)
     day = timezone.localdate()
 
@@ -262,6 +302,7 @@ def test_a_copy_takes_motions_and_rules_over_and_no_days_keys_or_papers():
     made = Meeting.objects.get(pk=made.pk)
     assert (made.state, made.pct_policy, made.issuer) == ("DRAFT", "HALF_UP", source.issuer)
     assert drafts_of(made) == drafts_of(source)
+    assert made.motions.filter(group=1, **of_holders).exists()
     assert [c.code for c in made.share_classes.all()] == ["A"]
     assert not made.documents.exists()
     assert not made.registers.exists()
@@ -327,9 +368,10 @@ def test_the_template_is_read_as_it_is_handed_out(operator):
     content = io.BytesIO(b"".join(response.streaming_content))
     found = read_table(content, file_name="motions.xlsx")
     assert found.faults == []
-    assert [draft.number for draft in found.drafts][-1] == "4.00"
+    assert [draft.number for draft in found.drafts][-2:] == ["4.00", "5.00"]
     assert found.remarks == []
-    assert len(HEADERS) == 13
+    assert found.drafts[-1].proposer_name == "某某集团有限公司(持股3.20%)"
+    assert len(HEADERS) == 16
 
 
 def test_the_page_of_a_copy_holds_days_against_the_calendar(operator):

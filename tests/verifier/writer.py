@@ -363,6 +363,9 @@ def agenda(
                 "has_dual_threshold": False,
                 "has_class_threshold": False,
                 "is_one_share_one_vote": False,
+                "proposer": "BOARD",
+                "proposer_name": "",
+                "board_opinion": "",
                 **motion,
             }
             for motion in motions

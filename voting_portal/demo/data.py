@@ -104,11 +104,21 @@ def make_meeting(issuer: Issuer, people: People) -> Meeting:
         ("SPECIAL", "关于修改《公司章程》的议案"),
         ("SPECIAL", "关于2026年股票期权激励计划(草案)的议案"),
         ("ORDINARY", "关于与控股股东签订关联交易框架协议的议案"),
-        ("ORDINARY", "关于使用闲置募集资金进行现金管理的议案"),
+        ("ORDINARY", "关于提高2025年度现金分红比例的议案"),
     )
+    # The last one comes from a shareholder, and the board says what it thinks of it.
+    of_holders = {
+        "proposer": Motion.Proposer.HOLDERS,
+        "proposer_name": "上海虚构投资有限公司（持股3.20%）",
+        "board_opinion": "董事会认为该提案会影响在建项目的资金安排，建议股东投反对票。",
+    }
     for group, (threshold, title) in enumerate(motions, start=1):
         motion = Motion.objects.create(
-            meeting=meeting, group=group, title=title, threshold=threshold
+            meeting=meeting,
+            group=group,
+            title=title,
+            threshold=threshold,
+            **(of_holders if group == len(motions) else {}),
         )
         if group in (1, 2, 4):
             content = one_page_pdf(f"Motion {motion.number} of a synthetic meeting")

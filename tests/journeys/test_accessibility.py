@@ -22,6 +22,7 @@ from identity.staff import issue_pass
 from meetings import lifecycle
 from meetings.models import Meeting
 from tests.factories import make_holder, make_issuer, make_meeting, make_operator, make_secretary
+from tests.journeys.beside import every_rare_page
 from tests.journeys.conftest import DESK
 from tests.journeys.walk import every_page
 
@@ -82,6 +83,21 @@ def test_every_page_of_a_holder(look, live_server, settings, handset, open_page)
     looker = Looker(open_page(java_script_enabled=True, **look))
 
     for name in every_page(looker.page, live_server.url, holder, handset):
+        looker.look(name)
+
+    assert looker.found == []
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_rare_page_of_a_holder(look, live_server, settings, handset, open_page):
+    settings.PUBLIC_URL = live_server.url
+    meeting = make_meeting(issuer=make_issuer(short_name="浦江科技"))
+    meeting.motions.filter(group=2).update(
+        proposer="HOLDERS", proposer_name="甲集团", board_opinion="董事会建议投反对票。"
+    )
+    looker = Looker(open_page(java_script_enabled=True, **look))
+
+    for name in every_rare_page(looker.page, live_server.url, meeting, handset, settings):
         looker.look(name)
 
     assert looker.found == []

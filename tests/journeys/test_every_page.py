@@ -44,10 +44,11 @@ def test_every_page_is_light_and_large_enough_to_press(
     page, asked, found = open_page(), [], []
     page.on("request", lambda request: asked.append(request.url))
     style = len(gzip.compress(STYLE.read_bytes()))
+    meeting = Meeting.objects.get(pk=holder.meeting_id)
     on_the_way = (
         every_page(page, live_server.url, holder, handset)
         if walk == "road"
-        else every_rare_page(page, live_server.url, holder.meeting, handset, settings)
+        else every_rare_page(page, live_server.url, meeting, handset, settings)
     )
 
     seen = []

@@ -115,8 +115,8 @@ def test_an_approval_says_who_and_when_and_holds(meeting):
     [
         lambda m: m.motions.filter(group=1).update(title="关于别的事项的议案"),
         lambda m: m.motions.filter(group=1).update(proposer="AUDITORS"),
-        lambda m: m.motions.filter(group=2).update(proposer_name="乙集团有限公司"),
-        lambda m: m.motions.filter(group=2).update(board_opinion="董事会建议投反对票。"),
+        lambda m: m.motions.filter(group=2).update(proposer="HOLDERS", proposer_name="乙集团"),
+        lambda m: m.motions.filter(group=2).update(proposer="AUDITORS", board_opinion="同意"),
         lambda m: m.motions.get(group=3).candidates.filter(item=1).update(name="丁"),
         lambda m: Meeting.objects.filter(pk=m.pk).update(title="2026年年度股东会"),
     ],

@@ -319,6 +319,7 @@ def test_motions_may_change_places_in_one_save(client, operator):
             f"motions-{at}-number": number,
             f"motions-{at}-kind": motion.kind,
             f"motions-{at}-threshold": motion.threshold,
+            f"motions-{at}-proposer": motion.proposer,
             f"motions-{at}-title": motion.title,
             f"motions-{at}-seats": motion.seats or "",
             f"motions-{at}-candidate_lines": "甲\n乙\n丙" if motion.seats else "",

@@ -82,9 +82,7 @@ class Motion(models.Model):
         constraints = [
             one_of("kind", "PLAIN CUMULATIVE HEADING", name="motion_kind_known"),
             one_of("threshold", "ORDINARY SPECIAL", name="motion_threshold_known"),
-            one_of(
-                "proposer", "BOARD SUPERVISORS AUDITORS HOLDERS", name="motion_proposer_known"
-            ),
+            one_of("proposer", "BOARD SUPERVISORS AUDITORS HOLDERS", name="motion_proposer_known"),
             models.CheckConstraint(
                 condition=Q(proposer="HOLDERS") ^ Q(proposer_name=""),
                 name="motion_proposer_name_of_holders",

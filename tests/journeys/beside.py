@@ -31,67 +31,87 @@ def every_rare_page(
     page: Page, base: str, meeting: Meeting, handset: Handset, settings: Any
 ) -> Iterator[str]:
     """Lead the page through what few holders see, and say which one it is on; it ends closed."""
-    first, now = meeting.motions.order_by("group", "item").first(), timezone.now()
-    phoneless = make_holder(meeting, phone="", name="李四", index=11)
-    voteless = make_holder(meeting, name="王五", index=12)
-    Holder.objects.filter(pk=voteless.pk).update(shares=[0])
     recused = make_holder(meeting, name="赵六", phone="15400000021", index=21)
-    make_holder(meeting, shares=5_000_000, name="某某证券", phone="", index=14, kind="N")
-    elsewhere = make_holder(meeting, name="陈七", phone="15400000015", index=15)
-    recuse(first, account="A000000021", name="赵六", by="operator:1", now=now)
-    page.goto(f"{base}/m/{meeting.pk}")
-    yield "public agenda"
-    for name, holder in (("no phone", phoneless), ("no votes", voteless)):
-        page.goto(personal_url(holder.pk, 0))
-        yield name
+    other = make_holder(meeting, name="陈七", phone="15400000015", index=15)
+    first = meeting.motions.order_by("group", "item").first()
+    recuse(first, account="A000000021", name="赵六", by="operator:1", now=timezone.now())
+    yield from _without_a_vote(page, base, meeting)
     to_ballot(page, recused, handset)
     yield "recused"
     page.goto(base + reverse("notifications:messages", args=[meeting.pk]))
     page.locator("main button[name=messages]").click()
     yield "no more messages"
     page.locator("main button[name=messages]").click()
-    page.goto(open_entry(meeting.pk, account="A000000014", by="operator:1", now=now))
+    yield from _nominee(page, meeting)
+    settings.IDENTITY_PROVIDERS = {"check": PROVIDER | {"url": "http://127.0.0.1:9"}}
+    yield from _providers(page, base, other)
+    settings.IDENTITY_PROVIDERS = {}
+    cookie = f"{settings.VOTER_COOKIE_PREFIX}{meeting.pk}"
+    yield from _too_late(page, meeting, recused, handset, cookie)
+    page.context.clear_cookies(name=cookie)
+    settings.SIGN_INS_A_SECOND = 1
+    for number in range(200):
+        turns.turn_of(number)
+    begin(page, other)
+    yield "waiting"
+    lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
+    vote_in_trading(meeting, other)
+    live.forget()
+    page.goto(personal_url(other.pk, 0))
+    yield "voted elsewhere"
+    for file in sorted(ERRORS.glob("*.html")):
+        page.goto(file.as_uri())
+        yield f"proxy server {file.stem}"
+
+
+def _without_a_vote(page: Page, base: str, meeting: Meeting) -> Iterator[str]:
+    phoneless = make_holder(meeting, phone="", name="李四", index=11)
+    voteless = make_holder(meeting, name="王五", index=12)
+    Holder.objects.filter(pk=voteless.pk).update(shares=[0])
+    page.goto(f"{base}/m/{meeting.pk}")
+    yield "public agenda"
+    for name, holder in (("no phone", phoneless), ("no votes", voteless)):
+        page.goto(personal_url(holder.pk, 0))
+        yield name
+
+
+def _nominee(page: Page, meeting: Meeting) -> Iterator[str]:
+    make_holder(meeting, shares=5_000_000, name="某某证券", phone="", index=14, kind="N")
+    page.goto(open_entry(meeting.pk, account="A000000014", by="operator:1", now=timezone.now()))
     yield "institution"
     page.locator("main button.primary").click()
     yield "nominee"
     page.locator(".bar button.primary").click()
     yield "nominee with faults"
-    settings.IDENTITY_PROVIDERS = {"check": PROVIDER | {"url": "http://127.0.0.1:9"}}
-    begin(page, elsewhere)
+
+
+def _providers(page: Page, base: str, holder: Holder) -> Iterator[str]:
+    begin(page, holder)
     yield "code or provider"
-    page.goto(base + reverse("identity:ways", args=[meeting.pk]))
+    page.goto(base + reverse("identity:ways", args=[holder.meeting_id]))
     yield "one more proof"
     page.locator("main form button.secondary").first.click()
     yield "not proved"
-    settings.IDENTITY_PROVIDERS = {}
-    to_ballot(page, recused, handset)
+
+
+def _too_late(
+    page: Page, meeting: Meeting, holder: Holder, handset: Handset, cookie: str
+) -> Iterator[str]:
+    to_ballot(page, holder, handset)
     page.locator("button[name=fill][value=FOR]").click()
-    page.context.clear_cookies(name=f"{settings.VOTER_COOKIE_PREFIX}{meeting.pk}")
+    page.context.clear_cookies(name=cookie)
     page.locator(".bar button.primary").click()
     yield "session over"
-    to_ballot(page, recused, handset)
+    to_ballot(page, holder, handset)
     page.locator("button[name=fill][value=FOR]").click()
     page.locator(".bar button.primary").click()
-    Meeting.objects.filter(pk=meeting.pk).update(polls_close_at=now - timedelta(minutes=1))
+    of_meeting = Meeting.objects.filter(pk=meeting.pk)
+    of_meeting.update(polls_close_at=timezone.now() - timedelta(minutes=1))
     live.forget()
     page.locator("main button.primary").last.click()
     yield "too late"
-    Meeting.objects.filter(pk=meeting.pk).update(polls_close_at=meeting.polls_close_at)
+    of_meeting.update(polls_close_at=meeting.polls_close_at)
     live.forget()
-    page.context.clear_cookies(name=f"{settings.VOTER_COOKIE_PREFIX}{meeting.pk}")
-    settings.SIGN_INS_A_SECOND = 1
-    for number in range(200):
-        turns.turn_of(number)
-    begin(page, elsewhere)
-    yield "waiting"
-    lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
-    vote_in_trading(meeting, elsewhere)
-    live.forget()
-    page.goto(personal_url(elsewhere.pk, 0))
-    yield "voted elsewhere"
-    for file in sorted(ERRORS.glob("*.html")):
-        page.goto(file.as_uri())
-        yield f"proxy server {file.stem}"
 
 
 def begin(page: Page, holder: Holder) -> None:

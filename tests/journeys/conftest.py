@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.handset import handset
+from meetings.models import Holder, Meeting
+from tests.handset import Handset, handset
+from tests.journeys.beside import every_rare_page
+from tests.journeys.walk import every_page
 
 __all__ = ["handset"]
 
@@ -24,6 +27,7 @@ PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 800}
 
 Open = Callable[..., Page]
+Walk = Callable[[str, Page, Holder], Iterator[str]]
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +64,17 @@ def open_page(chromium: Browser) -> Iterator[Open]:
     # as is 503 for what we do not do ourselves. A 500 is never meant.
     meant = ("status of 4", "status of 503")
     assert [text for text in complaints if not any(words in text for words in meant)] == []
+
+
+@pytest.fixture
+def walk(live_server: Any, settings: Any, handset: Handset) -> Walk:
+    """Lead a page along the `road` of a holder's vote, or to the `rare` pages of its meeting."""
+    settings.PUBLIC_URL = base = live_server.url
+
+    def go(name: str, page: Page, holder: Holder) -> Iterator[str]:
+        if name == "road":
+            return every_page(page, base, holder, handset)
+        meeting = Meeting.objects.get(pk=holder.meeting_id)
+        return every_rare_page(page, base, meeting, handset, settings)
+
+    return go

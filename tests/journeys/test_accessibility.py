@@ -22,9 +22,7 @@ from identity.staff import issue_pass
 from meetings import lifecycle
 from meetings.models import Meeting
 from tests.factories import make_holder, make_issuer, make_meeting, make_operator, make_secretary
-from tests.journeys.beside import every_rare_page
 from tests.journeys.conftest import DESK
-from tests.journeys.walk import every_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
@@ -77,27 +75,25 @@ def test_the_waiting_page_and_the_public_agenda(look, live_server, settings, han
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_page_of_a_holder(look, live_server, settings, handset, open_page):
-    settings.PUBLIC_URL = live_server.url
+def test_every_page_of_a_holder(look, walk, open_page):
     holder = make_holder(make_meeting(issuer=make_issuer(short_name="浦江科技")), shares=12_300)
     looker = Looker(open_page(java_script_enabled=True, **look))
 
-    for name in every_page(looker.page, live_server.url, holder, handset):
+    for name in walk("road", looker.page, holder):
         looker.look(name)
 
     assert looker.found == []
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_rare_page_of_a_holder(look, live_server, settings, handset, open_page):
-    settings.PUBLIC_URL = live_server.url
+def test_every_rare_page_of_a_holder(look, walk, open_page):
     meeting = make_meeting(issuer=make_issuer(short_name="浦江科技"))
     meeting.motions.filter(group=2).update(
         proposer="HOLDERS", proposer_name="甲集团", board_opinion="董事会建议投反对票。"
     )
     looker = Looker(open_page(java_script_enabled=True, **look))
 
-    for name in every_rare_page(looker.page, live_server.url, meeting, handset, settings):
+    for name in walk("rare", looker.page, make_holder(meeting)):
         looker.look(name)
 
     assert looker.found == []

@@ -15,8 +15,6 @@ from identity.links import personal_url
 from meetings import live
 from meetings.models import Meeting, Motion
 from tests.factories import make_holder, make_issuer, make_meeting
-from tests.journeys.beside import every_rare_page
-from tests.journeys.walk import every_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 STYLE = of_project.BASE_DIR / "static/css/portal.css"
@@ -37,35 +35,27 @@ def holder(live_server, settings):
     return make_holder(make_meeting(issuer=make_issuer(short_name="浦江科技")), shares=12_300)
 
 
-@pytest.mark.parametrize(("walk", "pages"), [("road", 23), ("rare", 18)])
-def test_every_page_is_light_and_large_enough_to_press(
-    walk, pages, holder, live_server, settings, handset, open_page
-):
+@pytest.mark.parametrize(("name", "pages"), [("road", 23), ("rare", 18)])
+def test_every_page_is_light_and_large_enough_to_press(name, pages, holder, walk, open_page):
     page, asked, found = open_page(), [], []
     page.on("request", lambda request: asked.append(request.url))
     style = len(gzip.compress(STYLE.read_bytes()))
-    meeting = Meeting.objects.get(pk=holder.meeting_id)
-    on_the_way = (
-        every_page(page, live_server.url, holder, handset)
-        if walk == "road"
-        else every_rare_page(page, live_server.url, meeting, handset, settings)
-    )
 
     seen = []
-    for name in on_the_way:
-        seen.append(name)
+    for place in walk(name, page, holder):
+        seen.append(place)
         weight = len(gzip.compress(page.content().encode())) + style
         if weight > FIRST_FLIGHT:
-            found.append(f"{name}: {weight} bytes")
-        found += [f"{name}: {text}" for text in page.evaluate(SMALL)]
+            found.append(f"{place}: {weight} bytes")
+        found += [f"{place}: {text}" for text in page.evaluate(SMALL)]
         if (headings := page.locator("h1").count()) != 1:
-            found.append(f"{name}: {headings} headings")
+            found.append(f"{place}: {headings} headings")
 
     assert found == []
     assert len(seen) == pages
     kinds = {url.rpartition(".")[2] for url in asked if "/static/" in url}
     assert kinds <= {"css", "svg"}  # a style, and the icon that browsers ask for after the paint
-    assert not [url for url in asked if not url.startswith((live_server.url, "file:"))]
+    assert not [url for url in asked if not url.startswith((of_project.PUBLIC_URL, "file:"))]
 
 
 def test_a_page_asks_for_one_file_before_it_is_painted(holder, live_server, open_page):
@@ -79,19 +69,15 @@ def test_a_page_asks_for_one_file_before_it_is_painted(holder, live_server, open
 
 @pytest.mark.parametrize("locale", ["zh-CN", "en-GB"])
 def test_no_page_scrolls_sideways_at_320_pixels_in_large_type(
-    locale, holder, live_server, settings, handset, open_page
+    locale, holder, live_server, walk, open_page
 ):
     page = open_page({"width": 320, "height": 640}, locale=locale)
     page.context.add_cookies([{"name": "type", "value": "large", "url": live_server.url}])
-    other = make_meeting(issuer=make_issuer(short_name="浦东科技"))
+    other = make_holder(make_meeting(issuer=make_issuer(short_name="浦东科技")))
 
-    walks = chain(
-        every_page(page, live_server.url, holder, handset),
-        every_rare_page(page, live_server.url, other, handset, settings),
-    )
     wide = [
         name
-        for name in walks
+        for name in chain(walk("road", page, holder), walk("rare", page, other))
         if page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
     ]
 

@@ -6,12 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from django.conf import settings as of_project
 
 from meetings import live
 from meetings.models import Candidate, Document, Motion
 from tests.factories import make_holder, make_issuer, make_meeting
-from tests.journeys.beside import every_rare_page
-from tests.journeys.walk import every_page
 from voting_portal.demo.papers import one_page_pdf
 
 pytestmark = [
@@ -51,11 +50,16 @@ def meeting(live_server, settings):
         board_opinion="董事会认为该提案超出公司目前的现金流承受能力，建议股东投反对票。",
     )
     election = add(
-        meeting=meeting, group=4, title="关于选举第六届董事会独立董事的议案", kind="CUMULATIVE", seats=2
+        meeting=meeting,
+        group=4,
+        title="关于选举第六届董事会独立董事的议案",
+        kind="CUMULATIVE",
+        seats=2,
     )
     for item, name in enumerate(("陈思远", "欧阳静怡", "Alexander Christopher Smith"), start=1):
         Candidate.objects.create(motion=election, item=item, name=name)
-    for motion, title in ((meeting.motions.get(group=1), "2025年年度报告"), (None, "股东会会议资料")):
+    papers = {"2025年年度报告": meeting.motions.get(group=1), "股东会会议资料": None}
+    for title, motion in papers.items():
         content = one_page_pdf("A paper of a synthetic meeting").as_fields()
         Document.objects.create(meeting=meeting, motion=motion, title=title, **content)
     live.forget()
@@ -63,23 +67,18 @@ def meeting(live_server, settings):
 
 
 @pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("walk", ["road", "rare"])
-def test_every_page_is_photographed(look, walk, meeting, live_server, settings, handset, open_page):
+@pytest.mark.parametrize("name", ["road", "rare"])
+def test_every_page_is_photographed(look, name, meeting, walk, open_page):
     (width, height), options = LOOKS[look]
     page = open_page({"width": width, "height": height}, **options)
     if "large" in look:
-        page.context.add_cookies([{"name": "type", "value": "large", "url": live_server.url}])
+        page.context.add_cookies([{"name": "type", "value": "large", "url": of_project.PUBLIC_URL}])
     folder = Path(os.environ["SCREENSHOTS"]) / look
     folder.mkdir(parents=True, exist_ok=True)
     holder = make_holder(meeting, shares=12_300)
-    pages = (
-        every_page(page, live_server.url, holder, handset)
-        if walk == "road"
-        else every_rare_page(page, live_server.url, meeting, handset, settings)
-    )
 
-    for at, name in enumerate(pages, start=1):
-        file = f"{walk}-{at:02d}-{name.strip('/').replace('/', '-').replace(':', '-')}.png"
+    for at, place in enumerate(walk(name, page, holder), start=1):
+        file = f"{name}-{at:02d}-{place.strip('/').replace('/', '-').replace(':', '-')}.png"
         page.screenshot(path=folder / file, full_page=True)
 
-    assert list(folder.glob(f"{walk}-*.png"))
+    assert list(folder.glob(f"{name}-*.png"))

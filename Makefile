@@ -46,6 +46,9 @@ peers: install .data/peers/bin/sdks .data/peers/node_modules  ## Hold ours again
 screenshots: install  ## Take the pictures of the guides in docs/ anew
 	@PICTURES=docs/images $(RUN) -m pytest -q tests/journeys/test_guides.py
 
+gallery: install  ## Photograph every page of holders in every look, into .data/gallery
+	@SCREENSHOTS=.data/gallery $(RUN) -m pytest -q tests/journeys/test_gallery.py
+
 lighthouse: install .data/lighthouse/node_modules  ## Let Lighthouse judge the pages of a vote
 	@LIGHTHOUSE=.data/lighthouse/node_modules/.bin/lighthouse $(RUN) -m pytest -q tests/lighthouse
 
@@ -74,4 +77,4 @@ lint: install  ## Style, types, layers, migrations
 	@$(RUN) -c 'import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())'
 	@$(RUN) manage.py makemigrations --check --dry-run --verbosity 0
 
-.PHONY: help install demo smoke test peers bench drill-restore lint drills stress screenshots lighthouse
+.PHONY: help install demo smoke test peers bench drill-restore lint drills stress screenshots gallery lighthouse

@@ -80,7 +80,8 @@ class Processes:
             try:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()
+                # Each leads a group of its own: a worker's children must not outlive it.
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         self.running.clear()
 

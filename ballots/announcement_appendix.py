@@ -22,12 +22,11 @@ def appendix(content: dict[str, Any]) -> Iterator[Table]:
         columns=(_("渠道"), _("受理序号"), _("议案序号")),
         rows=tuple((channels[s["channel"]], s["seq"], s["motion"]) for s in content["superseded"]),
     )
-    reasons = {"RECUSED": _("回避表决"), "VOTELESS": _("无表决权")}
     yield Table(
         _("剔除的表决"),
         columns=(_("议案序号"), _("股东名册序号"), _("表决权数量"), _("原因")),
         rows=tuple(
-            (number, ids.index_of(out["holder"]), out["votes"], reasons[out["reason"]])
+            (number, ids.index_of(out["holder"]), out["votes"], exclusion_name(out["reason"]))
             for number, motion in content["motions"].items()
             for out in motion["excluded"]
         ),
@@ -71,6 +70,11 @@ def _rules(policies: dict[str, Any]) -> Iterator[Row]:
 def channel_names() -> dict[str, str]:
     """Every channel with its name; LINK is our own page."""
     return {channel.value: str(channel.label) for channel in Channel} | {"LINK": _("本平台")}
+
+
+def exclusion_name(reason: str) -> str:
+    """Why a vote stands on neither side of the fraction."""
+    return {"RECUSED": _("回避表决"), "VOTELESS": _("无表决权")}[reason]
 
 
 def flag_name(reason: str) -> str:

@@ -8,9 +8,7 @@ votes of other channels.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
@@ -25,8 +23,9 @@ from ballots.models import Opinion
 from meetings.agenda import read_agenda
 from meetings.lifecycle import BEIJING
 from voting_portal.common import ids
+from voting_portal.common.csv_files import copied, head_line
+from voting_portal.common.formulas import defused_column
 
-BLOCK_BYTES = 1 << 16
 COLUMNS = (
     gettext_lazy("名册序号"),
     gettext_lazy("股东"),
@@ -37,9 +36,9 @@ COLUMNS = (
     gettext_lazy("时间"),
     gettext_lazy("受理序号"),
     gettext_lazy("议案序号"),
-    _("表决内容"),
-    _("是否按所投计入"),
-    _("未计入原因"),
+    gettext_lazy("表决内容"),
+    gettext_lazy("是否按所投计入"),
+    gettext_lazy("未计入原因"),
 )
 
 # The columns that are the same on every line of a vote, worked out once: a subquery with an order
@@ -132,17 +131,17 @@ def detail_lines(meeting_id: int) -> Iterator[bytes]:
 
     One transaction for as long as it is read; whoever stops reading ends it.
     """
-    yield _csv_line(map(str, COLUMNS))
+    yield head_line(COLUMNS)
     with transaction.atomic():
         votes = Votes(read_agenda(meeting_id))
         votes.find_special()
         with connection.cursor() as cursor:
             cursor.execute(AT_ONCE)
-        yield from _copied(_query(votes, PLAIN, reason="NULL::text"))
+        yield from copied(_query(votes, PLAIN, reason="NULL::text"))
         with connection.cursor() as cursor:
             cursor.execute("RESET enable_sort; RESET enable_hashjoin")
         votes.decide()
-        yield from _copied(_query(votes, OTHERS, reason=WHY_NOT))
+        yield from copied(_query(votes, OTHERS, reason=WHY_NOT))
 
 
 def _query(votes: Votes, source: str, *, reason: str) -> sql.Composed:
@@ -159,8 +158,8 @@ def _query(votes: Votes, source: str, *, reason: str) -> sql.Composed:
         accounts=sql.SQL(ACCOUNTS).format(**bounds),
         class_numbers=sql.Literal([c.number for c in agenda.share_classes]),
         index_mask=sql.Literal(ids.MAX_INDEX),
-        harmless_name=_harmless("holder.name_masked"),
-        harmless_account=_harmless("vote.account_masked"),
+        harmless_name=defused_column("holder.name_masked"),
+        harmless_account=defused_column("vote.account_masked"),
         classes=sql.Literal(Jsonb({str(c.number): c.label for c in agenda.share_classes})),
         channels=sql.Literal(Jsonb(channel_names())),
         opinions=sql.Literal(Jsonb({opinion.value: str(opinion.label) for opinion in Opinion})),
@@ -171,25 +170,3 @@ def _query(votes: Votes, source: str, *, reason: str) -> sql.Composed:
         yes=sql.Literal(_("是")),
         no=sql.Literal(_("否")),
     )
-
-
-def _harmless(column: str) -> sql.SQL:
-    """A text that a spreadsheet does not take for a formula."""
-    return sql.SQL(f"regexp_replace({column}, '^([=+@\\t\\r-])', '''\\1')")
-
-
-def _copied(query: sql.Composed) -> Iterator[bytes]:
-    with connection.cursor() as cursor, cursor.copy(query) as copy:
-        block = bytearray()
-        for line in copy:
-            block += line
-            if len(block) >= BLOCK_BYTES:
-                yield bytes(block)
-                block.clear()
-        yield bytes(block)
-
-
-def _csv_line(cells: Iterable[str]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue().encode("utf-8-sig")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -15,10 +16,12 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 from psycopg import sql
 
+from ballots.announcement_appendix import channel_names, exclusion_name, flag_name
 from ballots.effective import EXCLUDED, SCOPES, Votes, rows_of
-from ballots.models import Channel
 from meetings.agenda import Agenda, read_agenda
+from meetings.lifecycle import BEIJING
 from voting_portal.common import ids
+from voting_portal.common.csv_files import head_line
 from voting_portal.common.formulas import defused
 
 FETCHED = 5_000  # rows at a time
@@ -52,8 +55,7 @@ ORDER BY seq, channel, id LIMIT {limit}
 """
 
 FLAGGED = """
-SELECT channel, seq, array_to_string(reasons, ' ') AS reason, account_masked, share_class,
-       voted_at AS at
+SELECT channel, seq, reasons, account_masked, share_class, voted_at AS at
 FROM ballots_othervote WHERE id >= {first} AND id < {end} AND reasons <> '{{}}'
 ORDER BY id
 """
@@ -78,7 +80,7 @@ def invalid(agenda: Agenda, *, limit: int | None) -> dict[str, list[dict[str, An
 def exception_lines(meeting_id: int) -> Iterator[bytes]:
     """All exceptions of a closed meeting as CSV (UTF-8 with BOM), in blocks.
 
-    Holders are named by their number in the register. The heading comes at once. One transaction
+    Holders are named by their number in the register, times are Beijing's. The heading comes at once. One transaction
     for as long as it is read; whoever stops reading ends it.
     """
     heading = (
@@ -91,7 +93,7 @@ def exception_lines(meeting_id: int) -> Iterator[bytes]:
         _("议案序号"),
         _("原因"),
     )
-    yield _csv([heading]).encode("utf-8-sig")
+    yield head_line(heading)
     with transaction.atomic():
         agenda = read_agenda(meeting_id)
         Votes(agenda).sort_out()
@@ -107,25 +109,38 @@ def exception_lines(meeting_id: int) -> Iterator[bytes]:
 
 def _lines(kind: str, query: sql.Composed, agenda: Agenda) -> Iterator[tuple[Any, ...]]:
     code = {c.number: c.code for c in agenda.share_classes}
-    channels = {channel.value: str(channel.label) for channel in Channel}
+    channels = channel_names()
     for row in _streamed(query):
         account = row.get("account_masked")
         yield (
             kind,
-            channels.get(row.get("channel", ""), _("本平台") if "channel" in row else ""),
+            channels.get(row.get("channel", ""), ""),
             row.get("seq", ""),
-            f"{row['at']:%Y-%m-%d %H:%M:%S}" if "at" in row else "",
+            _moment(row.get("at")),
             ids.index_of(row["holder_id"]) if account is None else defused(account),
             code[row["share_class"]],
             row.get("motion", ""),
-            row.get("reason", ""),
+            _reason(row),
         )
 
 
 def _csv(rows: Iterable[tuple[Any, ...]]) -> str:
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
+
+
+def _moment(at: datetime | None) -> str:
+    """To the millisecond, by which the first vote is found."""
+    if at is None:
+        return ""
+    return at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _reason(row: dict[str, Any]) -> str:
+    if "reasons" in row:
+        return "、".join(map(flag_name, row["reasons"]))
+    return exclusion_name(row["reason"]) if "reason" in row else ""
 
 
 def _query(statement: str, agenda: Agenda, *, limit: int | None) -> sql.Composed:

@@ -5,11 +5,9 @@ PostgreSQL writes the lines itself (COPY), so memory is flat and the first come 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -18,8 +16,8 @@ from meetings.lifecycle import BEIJING
 from notifications.models import Campaign, Delivery
 from notifications.reasons import known_words
 from voting_portal.common import ids
-
-BLOCK_BYTES = 1 << 16
+from voting_portal.common.csv_files import copied, head_line
+from voting_portal.common.formulas import defused_column
 
 _LINES = """
 COPY (
@@ -42,22 +40,20 @@ def delivery_lines(campaign: Campaign) -> Iterator[bytes]:
 
     One transaction for as long as it is read; whoever stops reading ends it.
     """
-    head = io.StringIO()
     names = (
         *(_("名册序号"), _("股东"), _("手机"), _("步骤"), _("通道")),
         *(_("状态"), _("原因"), _("原因说明"), _("最近变化")),
     )
-    csv.writer(head, lineterminator="\n").writerow(names)
-    yield head.getvalue().encode("utf-8-sig")
+    yield head_line(names)
     first, end = ids.delivery_range(campaign.meeting_id)
     first_holder, end_holder = ids.holder_range(campaign.meeting_id)
     gateways = {way["gateway"] for step in campaign.plan for way in step}
     query = sql.SQL(_LINES).format(
         index_mask=sql.Literal(ids.MAX_INDEX),
-        name=_harmless("holder.name_masked"),
-        phone=_harmless("holder.phone_masked"),
-        gateway=_harmless("batch.gateway"),
-        reason=_harmless("delivery.reason"),
+        name=defused_column("holder.name_masked"),
+        phone=defused_column("holder.phone_masked"),
+        gateway=defused_column("batch.gateway"),
+        reason=defused_column("delivery.reason"),
         states=sql.Literal(Jsonb({str(s.value): str(s.label) for s in Delivery.State})),
         words=sql.Literal(Jsonb({gateway: known_words(gateway) for gateway in gateways})),
         zone=sql.Literal(str(BEIJING)),
@@ -67,16 +63,5 @@ def delivery_lines(campaign: Campaign) -> Iterator[bytes]:
         first_holder=sql.Literal(first_holder),
         end_holder=sql.Literal(end_holder),
     )
-    with transaction.atomic(), connection.cursor() as cursor, cursor.copy(query) as copy:
-        block = bytearray()
-        for line in copy:
-            block += line
-            if len(block) >= BLOCK_BYTES:
-                yield bytes(block)
-                block.clear()
-        yield bytes(block)
-
-
-def _harmless(column: str) -> sql.SQL:
-    """A text that a spreadsheet does not take for a formula."""
-    return sql.SQL(f"regexp_replace({column}, '^([=+@\\t\\r-])', '''\\1')")
+    with transaction.atomic():
+        yield from copied(query)

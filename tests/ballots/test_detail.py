@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from ballots.casting import cast_ballot
 from ballots.detail import detail_lines
@@ -170,6 +170,17 @@ def test_the_number_of_statements_does_not_grow_with_the_votes():
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
+
+
+def test_every_column_is_named_in_the_language_of_the_reader():
+    meeting = make_meeting()
+    cast(make_holder(meeting), WHOLE)
+    close(meeting)
+
+    with translation.override("en"):
+        head = next(iter(detail_lines(meeting.pk))).decode("utf-8-sig")
+
+    assert head.isascii()
 
 
 def test_the_secretary_loads_it_down_and_it_stands_in_the_journal(client):

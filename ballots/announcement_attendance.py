@@ -47,51 +47,51 @@ def attendance(agenda: Agenda, content: dict[str, Any]) -> Section:
 
 
 def _attendance_lines(agenda: Agenda) -> dict[str, tuple[str, dict[str, str]]]:
+    """By figure, the line of the whole and those of its parts by class."""
     if is_star(agenda):
-        special = "SVR"
-        return {
-            "holders": (
-                _("1、出席会议的股东和代理人人数"),
-                {"A": _("普通股股东人数"), special: _("特别表决权股东人数")},
-            ),
-            "votes": (
-                _("2、出席会议的股东所持有的表决权数量"),
-                {
-                    "A": _("普通股股东所持有表决权数量"),
-                    special: _("特别表决权股东所持有表决权数量"),
-                },
-            ),
-            "ratio": (
-                _("3、出席会议的股东所持有表决权数量占公司表决权数量的比例(%)"),
-                {
-                    "A": _("普通股股东所持有表决权数量占公司表决权数量的比例(%)"),
-                    special: _("特别表决权股东所持有表决权数量占公司表决权数量的比例(%)"),
-                },
-            ),
-        }
-    has_b = _has(agenda, ShareClass.Code.B)
+        return _lines_with_special_votes()
+    lines = _lines_with_b_shares()
+    if _has(agenda, ShareClass.Code.B):
+        return lines
+    return {name: (whole, {}) for name, (whole, _by_class) in lines.items()}
+
+
+def _lines_with_special_votes() -> dict[str, tuple[str, dict[str, str]]]:
     return {
         "holders": (
             _("1、出席会议的股东和代理人人数"),
-            {"A": _("其中:A股股东人数"), "B": _("境内上市外资股股东人数(B股)")} if has_b else {},
+            {"A": _("普通股股东人数"), "SVR": _("特别表决权股东人数")},
+        ),
+        "votes": (
+            _("2、出席会议的股东所持有的表决权数量"),
+            {"A": _("普通股股东所持有表决权数量"), "SVR": _("特别表决权股东所持有表决权数量")},
+        ),
+        "ratio": (
+            _("3、出席会议的股东所持有表决权数量占公司表决权数量的比例(%)"),
+            {
+                "A": _("普通股股东所持有表决权数量占公司表决权数量的比例(%)"),
+                "SVR": _("特别表决权股东所持有表决权数量占公司表决权数量的比例(%)"),
+            },
+        ),
+    }
+
+
+def _lines_with_b_shares() -> dict[str, tuple[str, dict[str, str]]]:
+    return {
+        "holders": (
+            _("1、出席会议的股东和代理人人数"),
+            {"A": _("其中:A股股东人数"), "B": _("境内上市外资股股东人数(B股)")},
         ),
         "votes": (
             _("2、出席会议的股东所持有表决权的股份总数(股)"),
-            {
-                "A": _("其中:A股股东持有股份总数"),
-                "B": _("境内上市外资股股东持有股份总数(B股)"),
-            }
-            if has_b
-            else {},
+            {"A": _("其中:A股股东持有股份总数"), "B": _("境内上市外资股股东持有股份总数(B股)")},
         ),
         "ratio": (
             _("3、出席会议的股东所持有表决权股份数占公司有表决权股份总数的比例(%)"),
             {
                 "A": _("其中:A股股东持股占股份总数的比例(%)"),
                 "B": _("境内上市外资股股东持股占股份总数的比例(%)"),
-            }
-            if has_b
-            else {},
+            },
         ),
     }
 

@@ -101,30 +101,34 @@ class VoteFile:
 
     def votes(self) -> Iterator[FileVote]:
         """Whole votes in the order of the file; those with a fault are left out."""
-        vote: FileVote | None = None
-        is_sound = True
         try:
-            for row, line, cells in self._cells():
-                self.rows_read += 1
-                try:
-                    head = self._head(row, cells)
-                    if vote is None or not vote.is_continued_by(head):
-                        if vote is not None and is_sound:
-                            yield self._finished(vote)
-                        vote, is_sound = head, True
-                        self._votes += 1
-                    elif head.declared != vote.declared:
-                        raise Unfit("DECLARED_DIFFERS", "declared")
-                    self._take(vote, cells)
-                except Unfit as unfit:
-                    is_sound = False
-                    self._fault(unfit, row, line)
+            yield from self._gathered()
         except Unreadable as refusal:
             self._unreadable(refusal)
-        if vote is not None and is_sound:
-            yield self._finished(vote)
         if not self.rows_read and not self.faults.counts:
             self.faults.add(Fault.of("NO_ROWS"))
+
+    def _gathered(self) -> Iterator[FileVote]:
+        """Rows that follow one another and are of one vote, put together."""
+        vote: FileVote | None = None
+        is_sound = True
+        for row, line, cells in self._cells():
+            self.rows_read += 1
+            try:
+                head = self._head(row, cells)
+                if vote is None or not vote.is_continued_by(head):
+                    if vote is not None and is_sound:
+                        yield self._finished(vote)
+                    vote, is_sound = head, True
+                    self._votes += 1
+                elif head.declared != vote.declared:
+                    raise Unfit("DECLARED_DIFFERS", "declared")
+                self._take(vote, cells)
+            except Unfit as unfit:
+                is_sound = False
+                self._fault(unfit, row, line)
+        if vote is not None and is_sound:
+            yield self._finished(vote)
 
     def _recognise(self, headers: Any) -> dict[str, int]:
         meant = {header: name for name, known in HEADERS.items() for header in known}

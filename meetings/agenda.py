@@ -7,7 +7,7 @@ meeting's revision stays the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -196,29 +196,36 @@ def read_agenda(meeting_id: int) -> Agenda:
         strong_from_percent=meeting.strong_from_percent,
         share_classes=classes,
         motions=tuple(
-            MotionPaper(
-                number=motion.number,
-                title=motion.title,
-                kind=motion.kind,
-                threshold=motion.threshold,
-                share_classes=frozenset(motion.share_classes) & all_codes or all_codes,
-                seats=motion.seats or 0,
-                candidates=tuple(
-                    CandidatePaper(f"{motion.group}.{candidate.item:02d}", candidate.name)
-                    for candidate in motion.candidates.all()
-                ),
-                documents=tuple(papers.get(motion.pk, ())),
-                is_for_minority_count=motion.is_for_minority_count,
-                is_dividend=motion.is_dividend,
-                exclusive_group=motion.exclusive_group,
-                has_dual_threshold=motion.has_dual_threshold,
-                has_class_threshold=motion.has_class_threshold,
-                is_one_share_one_vote=motion.is_one_share_one_vote,
-                proposer=motion.proposer,
-                proposer_name=motion.proposer_name,
-                board_opinion=motion.board_opinion,
-            )
+            _motion_paper(motion, papers.get(motion.pk, ()), all_codes)
             for motion in meeting.motions.all()
         ),
         documents=tuple(papers.get(None, ())),
+    )
+
+
+def _motion_paper(
+    motion: Motion, documents: Iterable[DocumentPaper], all_codes: frozenset[str]
+) -> MotionPaper:
+    """A motion with its candidates fetched; one that names no class is for all of them."""
+    return MotionPaper(
+        number=motion.number,
+        title=motion.title,
+        kind=motion.kind,
+        threshold=motion.threshold,
+        share_classes=frozenset(motion.share_classes) & all_codes or all_codes,
+        seats=motion.seats or 0,
+        candidates=tuple(
+            CandidatePaper(f"{motion.group}.{candidate.item:02d}", candidate.name)
+            for candidate in motion.candidates.all()
+        ),
+        documents=tuple(documents),
+        is_for_minority_count=motion.is_for_minority_count,
+        is_dividend=motion.is_dividend,
+        exclusive_group=motion.exclusive_group,
+        has_dual_threshold=motion.has_dual_threshold,
+        has_class_threshold=motion.has_class_threshold,
+        is_one_share_one_vote=motion.is_one_share_one_vote,
+        proposer=motion.proposer,
+        proposer_name=motion.proposer_name,
+        board_opinion=motion.board_opinion,
     )

@@ -7,7 +7,7 @@ wrong is said row by row, and a file with a fault gives no motion at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import IO
@@ -193,26 +193,16 @@ def _draft(
         fault("number", _("序号写作1、1.00或2.01。"))
     elif place in seen:
         fault("number", _("序号重复。"))
-    if not 0 < len(values["title"]) <= 300:
-        fault("title", _("须有名称,最多300个字。"))
-    of_words = (("kind", KINDS), ("threshold", THRESHOLDS), ("proposer", PROPOSERS))
-    for name, words in of_words:
-        if values[name] not in words:
-            known = "、".join(str(word) for word in words if word)
-            fault(name, _("只能是:%(known)s。") % {"known": known})
-    for name in FLAGS:
-        if values[name].upper() not in ANSWERS:
-            fault(name, _("填“是”或“否”,留空为否。"))
     names = tuple(n.strip() for n in re.split(r"[\n、;\uff1b]", values["candidates"]) if n.strip())
     classes = tuple(c.strip() for c in re.split(r"[,\uff0c、]", values["share_classes"]) if c)
-    if unknown := set(classes) - set(ShareClass.Code.values):
-        fault("share_classes", _("没有这个类别:%(unknown)s。") % {"unknown": "、".join(unknown)})
     kind = KINDS.get(values["kind"], Motion.Kind.PLAIN)
     if names and not values["kind"]:
         kind = Motion.Kind.CUMULATIVE
-    for name, reason in _faults_of_kind(kind, values, names, place):
-        fault(name, reason)
-    for name, reason in _faults_of_proposer(values):
+    for name, reason in (
+        *_faults_of_words(values, classes),
+        *_faults_of_kind(kind, values, names, place),
+        *_faults_of_proposer(values),
+    ):
         fault(name, reason)
     if len(found.faults) > before or place is None:
         return None
@@ -231,6 +221,24 @@ def _draft(
         board_opinion=values["board_opinion"],
         **{name: ANSWERS[values[name].upper()] for name in FLAGS},
     )
+
+
+def _faults_of_words(
+    values: Mapping[str, str], classes: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """What a row's cells hold that is none of the words that may stand there: column and reason."""
+    if not 0 < len(values["title"]) <= 300:
+        yield "title", _("须有名称,最多300个字。")
+    of_words = (("kind", KINDS), ("threshold", THRESHOLDS), ("proposer", PROPOSERS))
+    for name, words in of_words:
+        if values[name] not in words:
+            known = "、".join(str(word) for word in words if word)
+            yield name, _("只能是:%(known)s。") % {"known": known}
+    for name in FLAGS:
+        if values[name].upper() not in ANSWERS:
+            yield name, _("填“是”或“否”,留空为否。")
+    if unknown := sorted(set(classes) - set(ShareClass.Code.values)):
+        yield "share_classes", _("没有这个类别:%(unknown)s。") % {"unknown": "、".join(unknown)}
 
 
 def _place(text: str, seen: Mapping[tuple[int, int], object]) -> tuple[int, int] | None:

@@ -177,16 +177,11 @@ class _Rows:
         known = {self._key_of(old) for old in self._standing(model)}
         on_register = self._on_register({self._index_of(row) for row in rows})
         for row in rows:
-            place = row["row"], row["line"]
-            owner: dict[str, Any] = {"meeting": self._meeting}
-            if "motion" in self._list.columns:
-                motion = motions.get(_number(row["motion"]))
-                if motion is None or motion.kind == Motion.Kind.HEADING:
-                    yield Finding("NO_SUCH_MOTION", *place, "motion", row["motion"][:10])
-                    continue
-                owner = {"motion": motion}
-            if "group" in self._list.columns:
-                owner["group"] = int(row["group"])
+            owner = self._owner_of(row, motions)
+            if owner is None:
+                place = row["row"], row["line"]
+                yield Finding("NO_SUCH_MOTION", *place, "motion", row["motion"][:10])
+                continue
             entry = model(
                 **owner,
                 name=row["holder_name"][:100],
@@ -207,6 +202,18 @@ class _Rows:
         if "motion" not in self._list.columns:
             # Who is a minority holder follows from it: somebody must confirm anew that it is whole.
             Meeting.objects.filter(pk=self._meeting.pk).update(insiders_confirmed_by="")
+
+    def _owner_of(
+        self, row: dict[str, Any], motions: dict[tuple[int, int], Motion]
+    ) -> dict[str, Any] | None:
+        """The fields that say whose list the entry is on; None when there is no such motion."""
+        columns = self._list.columns
+        if "motion" in columns:
+            motion = motions.get(_number(row["motion"]))
+            is_votable = motion is not None and motion.kind != Motion.Kind.HEADING
+            return {"motion": motion} if is_votable else None
+        group = {"group": int(row["group"])} if "group" in columns else {}
+        return {"meeting": self._meeting, **group}
 
     def _standing(self, model: type[models.Model]) -> models.QuerySet[models.Model]:
         where = "motion__meeting" if "motion" in self._list.columns else "meeting"

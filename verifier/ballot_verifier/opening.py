@@ -7,6 +7,7 @@ said stands in one drawer, so each is settled by itself, in little memory (recou
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,30 +92,39 @@ def open_leaves(desk: Desk, part: int, first: int, entries: bytes, lines: bytes)
         if len(entry) < ENTRY_SIZE:
             fail(OPENING, "no_such_leaf", index)
             continue
-        if records.commitment(bytes.fromhex(match[2].decode()), record) != entry[1:]:
-            fail(OPENING, "commitment_differs", index)
-        kind = entry[0]
-        form = records.FORMS.get(kind)
-        found = form.fullmatch(record) if form and kind != HOLDER else None
+        found = _read_leaf(desk, opened.findings, index, entry, match)
         if found is None:
-            fail(OPENING, "not_of_its_kind", index, kind=records.KINDS.get(kind, kind))
             continue
-        if found[1].decode(errors="replace") != desk.origin:
-            fail(OPENING, "another_log", index)
-        if kind == BALLOT:
+        if entry[0] == BALLOT:
             _, agenda, voter, share_class, shares, votes, _, cast, seq = found.groups()
             if agenda.decode() != desk.agenda_hash:
                 fail(AGENDA, "another_agenda", index)
             values = (match[1], voter, share_class, shares, votes, cast, seq)
             ballots.put(voter.decode(), b"\t".join(values))
-        elif kind == OTHER:
+        elif entry[0] == OTHER:
             others.put(found[5].decode(), match[1] + b"\t" + record)
         else:
-            opened.special.append((index, kind, record))
+            opened.special.append((index, entry[0], record))
     opened.next_index = expected
     ballots.close(part)
     others.close(part)
     return opened
+
+
+def _read_leaf(
+    desk: Desk, findings: Findings, index: int, entry: bytes, opening: re.Match[bytes]
+) -> re.Match[bytes] | None:
+    """The fields of the record that opens this entry; None where it is not of the entry's kind."""
+    kind, record = entry[0], opening[3]
+    if records.commitment(bytes.fromhex(opening[2].decode()), record) != entry[1:]:
+        findings.fail(OPENING, "commitment_differs", index)
+    form = records.FORMS.get(kind)
+    found = form.fullmatch(record) if form and kind != HOLDER else None
+    if found is None:
+        findings.fail(OPENING, "not_of_its_kind", index, kind=records.KINDS.get(kind, kind))
+    elif found[1].decode(errors="replace") != desk.origin:
+        findings.fail(OPENING, "another_log", index)
+    return found
 
 
 def open_register(desk: Desk, part: int, first: int, lines: bytes) -> Opened:

@@ -29,7 +29,6 @@ from identity.links import ALPHABET, personal_url
 from tests.house.test_nginx import NGINX, configuration, free_port, write_certificate
 from voting_portal.common import ids
 
-GUESSES_A_SECOND = 2_000
 PAGES_A_SECOND = 50
 ROUNDS = 3
 VOTER = "127.0.0.2"  # wrk comes from 127.0.0.1

@@ -89,9 +89,12 @@ def _load(port: int, path: str, seconds: float) -> tuple[float, float]:
         return _load_by_threads(port, path, seconds)
     arguments = ["-t2", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--latency"]
     url = f"http://127.0.0.1:{port}{path}"
-    report = subprocess.run(
-        ["wrk", *arguments, url], capture_output=True, text=True, check=True
-    ).stdout
+    return ask_by_wrk(*arguments, url)
+
+
+def ask_by_wrk(*arguments: str) -> tuple[float, float]:
+    """Requests a second and the 99th percentile in milliseconds, as wrk says with --latency."""
+    report = subprocess.run(["wrk", *arguments], capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in report:
         raise RuntimeError(f"not every answer was a page:\n{report}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", report)

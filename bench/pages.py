@@ -4,9 +4,7 @@ the highest rate.
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +15,7 @@ from django.utils import timezone
 from bench import Row, Scale
 from bench.flood import _nginx
 from bench.meetings import MOTIONS, make_meeting
-from bench.open_page import CONNECTIONS, gunicorn
+from bench.open_page import CONNECTIONS, ask_by_wrk, gunicorn
 from identity.links import Link, personal_url
 from identity.voters import begin, keep, verified
 from tests.house.test_nginx import NGINX
@@ -92,19 +90,7 @@ def _wrk(
         script.write_text(
             f"function delay() return math.random(0, {round(pause)}) end\n" if pause else ""
         )
-        report = subprocess.run(
-            [
-                *("wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency"),
-                *("-H", f"Cookie: {cookie}", "-H", "Host: 127.0.0.1", "-s", str(script), url),
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    if "Non-2xx" in report:
-        raise RuntimeError(f"not every answer was a page:\n{report}")
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", report)
-    slow = re.search(r"99%\s+([\d.]+)(us|ms|s)", report)
-    assert rate is not None
-    assert slow is not None
-    return float(rate[1]), float(slow[1]) * {"us": 0.001, "ms": 1, "s": 1000}[slow[2]]
+        return ask_by_wrk(
+            *("-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency"),
+            *("-H", f"Cookie: {cookie}", "-H", "Host: 127.0.0.1", "-s", str(script), url),
+        )

@@ -107,23 +107,24 @@ class Stress:
 
 def _take(phone: Phone, step: str) -> None:
     """One step of one holder's way, as `Phone.vote` takes them all."""
-    meeting = phone.person.meeting
-    if step == "link":
-        phone.open_link()
-    elif step == "begin":
-        phone.ask("begin", "POST", phone.person.path, csrfmiddlewaretoken=phone.cookies["csrf"])
-    elif step == "code page":
-        phone.expect("code page", "GET", f"/m/{meeting}/code")
-    elif step == "code":
-        phone.give_code(f"/m/{meeting}/code")
-    elif step == "ballot":
-        phone.open_ballot()
-    elif step == "review":
-        phone.review()
-    elif step == "cast":
-        phone.press_cast()
-    else:
-        phone.expect("confirmation", "GET", f"/m/{meeting}/confirmation")
+    meeting, person = phone.person.meeting, phone.person
+    match step:
+        case "link":
+            phone.open_link()
+        case "begin":
+            phone.ask("begin", "POST", person.path, csrfmiddlewaretoken=phone.cookies["csrf"])
+        case "code":
+            phone.give_code(f"/m/{meeting}/code")
+        case "ballot":
+            phone.open_ballot()
+        case "review":
+            phone.review()
+        case "cast":
+            phone.press_cast()
+        case "code page":
+            phone.expect(step, "GET", f"/m/{meeting}/code")
+        case "confirmation":
+            phone.expect(step, "GET", f"/m/{meeting}/confirmation")
 
 
 def ramp(stress: Stress, *, seconds: float, limit: float) -> tuple[list[Level], Level]:

@@ -178,15 +178,6 @@ class Installation:
             part.stop()
         shutil.rmtree(self.sockets, ignore_errors=True)
 
-    def restart_web(self, name: str, **environment: str) -> None:
-        """Replace a web server by one with another environment; wait until it answers at all."""
-        part = self.parts[name]
-        part.stop()
-        part.env = environment
-        usual, part.is_up = part.is_up, listens(self.ports[name]) if environment else part.is_up
-        part.start()
-        part.is_up = usual
-
     def drain(self, *names: str) -> None:
         """Lead no new request to these web servers: an orchestrator takes them out of service."""
         from tests.house.test_nginx import configuration

@@ -41,17 +41,6 @@ def cosign(text: str, *, private: Ed25519PrivateKey, time: int) -> bytes:
     return time.to_bytes(8) + private.sign(_cosigned(text, time))
 
 
-def is_cosigned(text: str, key: NoteKey, cosignature: bytes) -> bool:
-    time = int.from_bytes(cosignature[:8])
-    try:
-        Ed25519PublicKey.from_public_bytes(key.public).verify(
-            cosignature[8:], _cosigned(text, time)
-        )
-    except InvalidSignature:
-        return False
-    return True
-
-
 def is_signed(text: str, key: NoteKey, signature: bytes) -> bool:
     try:
         Ed25519PublicKey.from_public_bytes(key.public).verify(signature, text.encode())

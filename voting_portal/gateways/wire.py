@@ -50,7 +50,7 @@ class Tail:
 
 Field = Fixed | Terminated | Counted | Tail
 
-U8, U16, U32 = Fixed("B"), Fixed("H"), Fixed("I")
+U8, U32 = Fixed("B"), Fixed("I")
 
 
 def text(octets: int) -> Fixed:

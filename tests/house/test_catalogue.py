@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
+import pytest
 from django.core.management import call_command
 from django.utils import translation
 
+from tests.house.test_modules import CODE, name
 from voting_portal.management.commands import compile_catalogues as catalogues
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]")
@@ -79,3 +82,28 @@ def test_extracting_brings_new_sentences_in_and_lets_old_ones_go(tmp_path, monke
     assert "一句已经不用的话" not in text
     assert "Not translated: 议案" in capsys.readouterr().err
     assert copy.with_suffix(".mo").exists()
+
+
+def eager_sentences(tree: ast.Module) -> list[int]:
+    """Lines on which a sentence is translated while the module is being imported."""
+    names = {
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module == "django.utils.translation"
+        for alias in node.names
+        if alias.name in {"gettext", "ngettext", "pgettext"}
+    }
+    waiting: list[ast.AST] = [tree]
+    found = []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found += [node.lineno] if node.func.id in names else []
+        if not isinstance(node, ast.FunctionDef | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
+    return found
+
+
+@pytest.mark.parametrize("path", CODE, ids=name)
+def test_no_sentence_is_translated_before_somebody_reads_it(path):
+    assert not eager_sentences(ast.parse(path.read_text()))

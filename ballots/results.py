@@ -19,7 +19,7 @@ decided from whole numbers, never from a printed percentage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ballots import percentages
@@ -107,12 +107,12 @@ class _Rule:
     def plain(self, motion: MotionPaper) -> dict[str, Any]:
         """One motion for, against, abstain: by class, in total, and by the counts kept apart."""
         by_class = {
-            code: self._sum(motion, lambda body, code=code: body.share_class == code)  # type: ignore[misc]
+            code: self._sum(motion, _of_class(code))
             for code in self.classes
             if code in motion.share_classes
         }
         total = self._sum(motion, _is_ordinary)
-        minority = self._sum(motion, lambda body: _is_ordinary(body) and body.is_minority)
+        minority = self._sum(motion, _is_minority)
         result: dict[str, Any] = {
             "classes": {code: self._figures(opinions) for code, opinions in by_class.items()},
             "total": self._figures(total),
@@ -121,23 +121,17 @@ class _Rule:
             result["minority"] = self._figures(minority)
         if motion.is_dividend:
             result["segments"] = {
-                name: self._figures(
-                    self._sum(
-                        motion,
-                        lambda body, parts=parts: (  # type: ignore[misc]
-                            body.share_class == ShareClass.Code.A and body.segment in parts
-                        ),
-                    )
-                )
+                name: self._figures(self._sum(motion, _of_segment(parts)))
                 for name, parts in SEGMENTS.items()
             }
         bodies = [total] if motion.share_classes & set(ORDINARY_CLASSES) else []
         bodies += [n for code, n in by_class.items() if code not in ORDINARY_CLASSES]
-        carried = bool(bodies) and all(self._carries(motion, body) for body in bodies)
-        if motion.has_dual_threshold:
-            carried = carried and _has_two_thirds(minority)
-        if motion.has_class_threshold:
-            carried = carried and all(_has_two_thirds(body) for body in by_class.values())
+        carried = (
+            bool(bodies)
+            and all(self._carries(motion, body) for body in bodies)
+            and (not motion.has_dual_threshold or _has_two_thirds(minority))
+            and (not motion.has_class_threshold or all(map(_has_two_thirds, by_class.values())))
+        )
         result["excluded"] = self._excluded(motion)
         result["outcome"] = "passed" if carried else "rejected"
         return result
@@ -166,11 +160,7 @@ class _Rule:
             "excluded": self._excluded(motion),
         }
         if motion.has_minority_count:
-
-            def is_minority(body: Body) -> bool:
-                return _is_ordinary(body) and body.is_minority
-
-            present = self._sum(motion, is_minority).present
+            present = self._sum(motion, _is_minority).present
             result["minority"] = {
                 "present": present,
                 "candidates": {
@@ -178,7 +168,7 @@ class _Rule:
                         "votes": given,
                         "ratio": percentages.ratio(given, present, self.policy),
                     }
-                    for number, given in self._candidates(motion, is_minority).items()
+                    for number, given in self._candidates(motion, _is_minority).items()
                 },
             }
         return result
@@ -256,6 +246,19 @@ class _Rule:
 
 def _is_ordinary(body: Body) -> bool:
     return body.share_class in ORDINARY_CLASSES
+
+
+def _is_minority(body: Body) -> bool:
+    return _is_ordinary(body) and body.is_minority
+
+
+def _of_class(code: str) -> Callable[[Body], bool]:
+    return lambda body: body.share_class == code
+
+
+def _of_segment(parts: Collection[str]) -> Callable[[Body], bool]:
+    """Holders of A shares of one of these sizes (P7)."""
+    return lambda body: body.share_class == ShareClass.Code.A and body.segment in parts
 
 
 def _has_two_thirds(body: Opinions) -> bool:

@@ -80,8 +80,8 @@ def invalid(agenda: Agenda, *, limit: int | None) -> dict[str, list[dict[str, An
 def exception_lines(meeting_id: int) -> Iterator[bytes]:
     """All exceptions of a closed meeting as CSV (UTF-8 with BOM), in blocks.
 
-    Holders are named by their number in the register, times are Beijing's. The heading comes at once. One transaction
-    for as long as it is read; whoever stops reading ends it.
+    Holders are named by their number in the register, times are Beijing's. The heading comes at
+    once. One transaction for as long as it is read; whoever stops reading ends it.
     """
     heading = (
         _("情形"),

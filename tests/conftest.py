@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.db.models.signals import post_migrate  # noqa: TID251 - only a flush needs it
+from django.utils import translation
 
 from meetings import keys, live, log_keys
 from meetings.register import profiles
@@ -60,6 +61,7 @@ def _fresh_process() -> Iterator[None]:
     cache.clear()
     fragments.forget()
     quick_redis.forget()
+    translation.deactivate()  # a page that was asked for in English leaves its language behind
     yield
     live.forget()
     profiles.forget()

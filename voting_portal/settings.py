@@ -319,6 +319,10 @@ CONTENT_SECURITY_POLICY = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
+# Files of votes and lists name people, and a temporary file outlives a server that is killed. So
+# all are held in memory, up to what nginx lets through; a register comes in sealed parts.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 30 << 20
 
 # --- Language and time -----------------------------------------------------------------------
 

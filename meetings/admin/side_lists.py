@@ -9,10 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from meetings.admin.register import ImportedFileAdmin
-from meetings.admin.uploads import HoldingUploadHandler
 from meetings.lifecycle import CannotAdvance
 from meetings.models import ListImport, Meeting
 from meetings.register.side_lists import LISTS, import_list
@@ -29,20 +27,12 @@ class ListForm(forms.Form):
     )
 
 
-@csrf_exempt  # checked by _receive_list: the form may be read only once its handler is set
 def upload_list(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpResponse:
     """Check a list and take it in, whole or not at all."""
     require_role(request, Role.OPERATOR)
     meeting = Meeting.objects.select_related("issuer").filter(pk=meeting_id).first()
     if meeting is None:
         raise Http404
-    if request.method == "POST":
-        request.upload_handlers = [HoldingUploadHandler()]
-    return _receive_list(request, meeting, site)
-
-
-@csrf_protect
-def _receive_list(request: HttpRequest, meeting: Meeting, site: AdminSite) -> HttpResponse:
     form = ListForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         file = form.cleaned_data["file"]

@@ -1,11 +1,14 @@
-"""How uploaded files reach the portal: never by way of a temporary file, as Django would do it."""
+"""How a register's file reaches the portal: sealed part by part, never as a whole.
+
+Other files are held in memory (FILE_UPLOAD_HANDLERS): none is ever a temporary file.
+"""
 
 from __future__ import annotations
 
 import io
 from typing import Any
 
-from django.core.files.uploadedfile import InMemoryUploadedFile, UploadedFile
+from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 
 from meetings.register.receiving import IncomingFile
@@ -19,13 +22,17 @@ class ReceivedFile(UploadedFile[bytes]):
         self.incoming = incoming
 
 
-class _OneFile(FileUploadHandler):
-    """Takes the first file of a form; there is no other."""
+class SealingUploadHandler(FileUploadHandler):
+    """Seals a file part by part as it arrives; the view's transaction keeps it or forgets it.
+
+    It takes the first file of a form; there is no other.
+    """
 
     chunk_size = 1 << 20
 
-    def __init__(self) -> None:
+    def __init__(self, meeting_id: int) -> None:
         super().__init__()
+        self._incoming = IncomingFile(meeting_id)
         self._is_first = True
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
@@ -34,34 +41,9 @@ class _OneFile(FileUploadHandler):
             raise SkipFile
         self._is_first = False
 
-
-class SealingUploadHandler(_OneFile):
-    """Seals a file part by part as it arrives; the view's transaction keeps it or forgets it."""
-
-    def __init__(self, meeting_id: int) -> None:
-        super().__init__()
-        self._incoming = IncomingFile(meeting_id)
-
     def receive_data_chunk(self, raw_data: bytes, _start: int) -> None:
         self._incoming.write(raw_data)
 
     def file_complete(self, _file_size: int) -> ReceivedFile:
         self._incoming.finish()
         return ReceivedFile(self._incoming, name=self.file_name or "")
-
-
-class HoldingUploadHandler(_OneFile):
-    """Holds a short file in memory: a side list names people, too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._file = io.BytesIO()
-
-    def receive_data_chunk(self, raw_data: bytes, _start: int) -> None:
-        self._file.write(raw_data)
-
-    def file_complete(self, file_size: int) -> InMemoryUploadedFile:
-        self._file.seek(0)
-        return InMemoryUploadedFile(
-            self._file, None, self.file_name or "", self.content_type, file_size, self.charset
-        )

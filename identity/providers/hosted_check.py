@@ -30,6 +30,7 @@ from identity.providers.protocol import (
     ProviderDown,
     Subject,
 )
+from voting_portal.common import waiting_places
 from voting_portal.gateways import signing
 
 TIMEOUT_SECONDS = 5
@@ -103,12 +104,16 @@ class HostedCheck:
         with requests.Session() as session:
             session.trust_env = False
             try:
-                answer = session.send(request, timeout=TIMEOUT_SECONDS, allow_redirects=False)
+                with waiting_places.place():
+                    answer = session.send(request, timeout=TIMEOUT_SECONDS, allow_redirects=False)
                 if answer.status_code != 200 or len(answer.content) > LARGEST_ANSWER:
                     raise ProviderDown(f"HTTP {answer.status_code}")
                 signing.check([self.secret], answer.headers, answer.content, now=timezone.now())
                 found = answer.json()
-            except (requests.RequestException, signing.BadSignature, ValueError) as error:
+            except (
+                *(requests.RequestException, signing.BadSignature, ValueError),
+                waiting_places.NoPlace,
+            ) as error:
                 raise ProviderDown(type(error).__name__) from None
         if not isinstance(found, dict):
             raise ProviderDown("no object")

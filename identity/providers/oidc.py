@@ -34,6 +34,7 @@ from identity.providers.protocol import (
     ProviderDown,
     Subject,
 )
+from voting_portal.common import waiting_places
 
 TIMEOUT_SECONDS = 5
 KEYS_KEPT_SECONDS = 300
@@ -127,16 +128,20 @@ class OpenIdConnect:
         """Send the request beforehand (RFC 9126); what stands for it in the address."""
         with self._client() as client:
             try:
-                answer = client.post(
-                    self.par_endpoint,
-                    data=words,
-                    auth=client.client_auth("private_key_jwt"),
-                    withhold_token=True,
-                    allow_redirects=False,
-                    timeout=TIMEOUT_SECONDS,
-                )
+                with waiting_places.place():
+                    answer = client.post(
+                        self.par_endpoint,
+                        data=words,
+                        auth=client.client_auth("private_key_jwt"),
+                        withhold_token=True,
+                        allow_redirects=False,
+                        timeout=TIMEOUT_SECONDS,
+                    )
                 pushed = answer.json()["request_uri"] if answer.status_code == 201 else None
-            except (requests.RequestException, AuthlibBaseError, ValueError, KeyError) as error:
+            except (
+                *(requests.RequestException, AuthlibBaseError, ValueError, KeyError),
+                waiting_places.NoPlace,
+            ) as error:
                 raise ProviderDown(type(error).__name__) from None
         if not isinstance(pushed, str):
             raise ProviderDown(f"HTTP {answer.status_code} to the pushed request")
@@ -146,16 +151,17 @@ class OpenIdConnect:
         """The ID token for a code, fetched from the provider itself."""
         with self._client() as client:
             try:
-                token = client.fetch_token(
-                    self.token_endpoint,
-                    grant_type="authorization_code",
-                    code=code,
-                    redirect_uri=back,
-                    code_verifier=verifier,
-                    allow_redirects=False,
-                    timeout=TIMEOUT_SECONDS,
-                )
-            except requests.RequestException as error:
+                with waiting_places.place():
+                    token = client.fetch_token(
+                        self.token_endpoint,
+                        grant_type="authorization_code",
+                        code=code,
+                        redirect_uri=back,
+                        code_verifier=verifier,
+                        allow_redirects=False,
+                        timeout=TIMEOUT_SECONDS,
+                    )
+            except (requests.RequestException, waiting_places.NoPlace) as error:
                 raise ProviderDown(type(error).__name__) from None
             except (AuthlibBaseError, ValueError) as error:
                 raise CannotProve(f"no token: {type(error).__name__}") from None
@@ -177,19 +183,27 @@ class OpenIdConnect:
 
     def _published_keys(self, *, older_than: float) -> tuple[KeySet, bool]:
         """The provider's keys, and whether they were fetched just now."""
-        with _reading:
-            read_at, kept = _keys.get(self.jwks_uri, (float("-inf"), None))
-            if kept is not None and time.monotonic() - read_at <= older_than:
-                return kept, False
-            try:
+        if kept := self._kept_keys(older_than):
+            return kept, False
+        try:
+            with waiting_places.place(), _reading:
+                if kept := self._kept_keys(older_than):  # another has read them meanwhile
+                    return kept, False
                 answer = requests.get(self.jwks_uri, timeout=TIMEOUT_SECONDS, allow_redirects=False)
                 if answer.status_code != 200 or len(answer.content) > LARGEST_ANSWER:
                     raise ProviderDown(f"HTTP {answer.status_code} for keys")
                 found = KeySet.import_key_set(answer.json())
-            except (requests.RequestException, JoseError, ValueError, KeyError) as error:
-                raise ProviderDown(type(error).__name__) from None
-            _keys[self.jwks_uri] = time.monotonic(), found
-            return found, True
+                _keys[self.jwks_uri] = time.monotonic(), found
+                return found, True
+        except (
+            *(requests.RequestException, JoseError, ValueError, KeyError),
+            waiting_places.NoPlace,
+        ) as error:
+            raise ProviderDown(type(error).__name__) from None
+
+    def _kept_keys(self, older_than: float) -> KeySet | None:
+        read_at, kept = _keys.get(self.jwks_uri, (float("-inf"), None))
+        return kept if time.monotonic() - read_at <= older_than else None
 
     def _client(self) -> OAuth2Session:
         client = OAuth2Session(

@@ -377,3 +377,15 @@ def test_the_rest_of_a_message_follows_when_the_answer_to_the_first_was_lost():
 
     assert second.verdict is None
     assert not done
+
+
+@pytest.mark.parametrize("account", lines.ACCOUNTS)
+def test_what_the_carrier_has_taken_is_on_the_handsets(account, open_line):
+    """So a carrier that is killed has lost nothing that it took, and each loss is ours."""
+    line = open_line(account)
+
+    results = line.account.send(messages(30, LONG))
+    there = line.inbox.count()
+
+    assert set(outcomes(results)) == {Outcome.ACCEPTED}
+    assert there == 30

@@ -103,7 +103,12 @@ def test_a_campaign_goes_over_the_links_and_its_reports_come_back(carrier):
 
 def test_a_long_message_has_arrived_when_all_its_parts_have(carrier, monkeypatch):
     taken = []
-    monkeypatch.setattr(carrier, "take", lambda submitted, ref: taken.append((submitted, ref)))
+
+    def take(submitted, ref, *, answer):
+        taken.append((submitted, ref))
+        answer()
+
+    monkeypatch.setattr(carrier, "take", take)
 
     def report(part):
         submitted, ref = taken[part]

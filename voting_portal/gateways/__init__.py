@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from voting_portal.common import waiting_places
 from voting_portal.gateways.alibaba import AlibabaGateway
 from voting_portal.gateways.alibaba_card import AlibabaCardGateway
 from voting_portal.gateways.alibaba_rcs import AlibabaRcsGateway
@@ -120,7 +121,12 @@ def send_now(message: Message) -> Result:
     """Send one message at once by the gateway `sms`: a one-time code that somebody waits for.
 
     It does not queue behind campaigns and is not tried again; the answer is there within five
-    seconds. Only ACCEPTED means that the carrier has it.
+    seconds. Only ACCEPTED means that the carrier has it. THROTTLED, at once, when too many of this
+    process wait for a carrier already.
     """
-    (result,) = gateway("sms").send([message])
+    try:
+        with waiting_places.place():
+            (result,) = gateway("sms").send([message])
+    except waiting_places.NoPlace:
+        return Result(message.ref, Outcome.THROTTLED, reason="no place")
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,8 +22,6 @@ from voting_portal.gateways.simulator.dialects import (
 )
 from voting_portal.gateways.wire import IS_ANSWER, Malformed, Pdu, Stream
 
-HANDSET_SECONDS = 0.05  # messages are put on the handsets together so often
-
 
 class SocketCarrier:
     """Listens on the loopback interface in a thread of its own; port 0 takes a free one.
@@ -38,6 +36,7 @@ class SocketCarrier:
         self.port = port
         self._parts: dict[tuple[str, int, int], dict[int, str]] = {}
         self._arrived: list[tuple[str, str, str]] = []
+        self._unanswered: list[Callable[[], None]] = []
         self._to_report: list[Request] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -66,11 +65,17 @@ class SocketCarrier:
 
     # What follows runs in the loop's thread.
 
-    def take(self, submitted: Submitted, ref: bytes) -> None:
-        """A short message for a phone; its report follows."""
+    def take(self, submitted: Submitted, ref: bytes, *, answer: Callable[[], None]) -> None:
+        """A short message for a phone; its report follows.
+
+        It is answered once the handset has it: a carrier that is killed has lost nothing that it
+        took.
+        """
         is_delivered = is_reachable(submitted.phone)
-        if is_delivered:
-            self._put(submitted, ref)
+        if is_delivered and self._put(submitted, ref):
+            self._unanswered.append(answer)
+        else:
+            answer()
         faults = self.carrier.faults
         if faults.no_receipts:
             return
@@ -79,24 +84,29 @@ class SocketCarrier:
             self._loop.call_later(faults.receipt_delay, self._report)
         self._to_report.append(self.dialect.report(told))
 
-    def _put(self, submitted: Submitted, ref: bytes) -> None:
-        """Show it on the handset, a long one when its last part is there."""
+    def _put(self, submitted: Submitted, ref: bytes) -> bool:
+        """Show it on the handset, a long one when its last part is there; whether it is."""
         text = written(submitted.content, UCS2, has_header=submitted.has_header)
         if submitted.has_header:
             _length, _kind, _size, reference, total, number = submitted.content[:6]
             parts = self._parts.setdefault((submitted.phone, reference, total), {})
             parts[number] = text
             if len(parts) < total:
-                return
+                return False
             text = "".join(parts[n] for n in sorted(parts))
             del self._parts[submitted.phone, reference, total]
-        if not self._arrived:
-            self._loop.call_later(HANDSET_SECONDS, self._show)
+        if not self._arrived:  # with all others that are read in this turn of the loop
+            self._loop.call_soon(self._show)
         self._arrived.append((ref.hex(), submitted.phone, text))
+        return True
 
     def _show(self) -> None:
         arrived, self._arrived = self._arrived, []
-        self.carrier.inbox.receive(arrived, now=timezone.now())
+        unanswered, self._unanswered = self._unanswered, []
+        if arrived:
+            self.carrier.inbox.receive(arrived, now=timezone.now())
+        for answer in unanswered:
+            answer()
 
     def _report(self) -> None:
         reports, self._to_report = self._to_report, []
@@ -140,8 +150,7 @@ class SocketCarrier:
         self._server.close()
         for session in list(self.sessions):
             session.hang_up()
-        if self._arrived:
-            self._show()
+        self._show()
         await asyncio.sleep(0)
 
 
@@ -215,13 +224,16 @@ class Session(Stream):
             self.write(dialect.answer_submit(pdu, ref=nothing, code=dialect.bad_number))
         else:
             ref = pdu.sequence if isinstance(pdu.sequence, bytes) else dialect.new_ref()
-            self._server.take(submitted, ref)
-            if carrier.faults.garbage:
-                self.write_garbage()
-            elif carrier.faults.drop:
-                self.hang_up()
-            else:
-                self.write(dialect.answer_submit(pdu, ref=ref))
+            self._server.take(submitted, ref, answer=lambda: self._taken(pdu, ref))
+
+    def _taken(self, pdu: Pdu, ref: bytes) -> None:
+        faults = self._server.carrier.faults
+        if faults.garbage:
+            self.write_garbage()
+        elif faults.drop:
+            self.hang_up()
+        else:
+            self.write(self._dialect.answer_submit(pdu, ref=ref))
 
     def write_garbage(self) -> None:
         if self._transport is not None:

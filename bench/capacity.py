@@ -1,9 +1,9 @@
 """`python -m bench.capacity`: from measured rates to what a day of many meetings needs.
 
 Reads what `make stress` (bench/stress.json: processor time of a look and of a vote, by process) and
-`make bench` (bench/results.json: messages, receipts, registers) wrote and prints the table that
-docs/capacity.md quotes. Every assumption is an option. The bench runs client and server on the same
-cores, so a rate a core is a lower bound and the cores here are an upper one.
+`make bench` (bench/results.json: messages, receipts, registers, the log) wrote and prints the table
+that docs/capacity.md quotes. Every assumption is an option. The bench runs client and server on the
+same cores, so a rate a core is a lower bound and the cores here are an upper one.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 RESULTS = [Path(__file__).with_name(name) for name in ("stress.json", "results.json")]
-PARTS = ("web", "database", "proxy")
+PARTS = ("web", "database", "proxy", "redis")
 OF_PARTS = tuple(f"{what} {part}" for what in ("look", "vote") for part in PARTS)
-NEEDED = (*OF_PARTS, "send", "receipts", "import dbf")
+NEEDED = (
+    *(*OF_PARTS, "journey WAL", "holder stored"),
+    *("send", "receipts", "import dbf", "log drain"),
+)
 MOBILE_HOURS = 8 * 3600  # seconds in which messages may go out the day before
 NIGHT = 8 * 3600  # seconds for the registers
 # Bytes a row with its indexes, as PostgreSQL said of 20,000 rows each (docs/capacity.md).
-HOLDER_BYTES, HOLDING_BYTES, DELIVERY_BYTES, BALLOT_BYTES = 342, 192, 102, 480
+DELIVERY_BYTES, BALLOT_BYTES, LEAF_BYTES, CODE_BYTES = 102, 571, 225, 313
 PAGE_BYTES = 14_000  # the most that a page may have, gzipped; the tests insist
 
 
@@ -38,7 +41,8 @@ class Day:
     looking: float = 3.0  # landing pages opened for one vote that is cast
     rush: float = 0.20  # of the day's voters come in the rush
     rush_seconds: int = 600  # from 9:15 on
-    requests: int = 9  # from the button to the confirmation
+    requests: int = 8  # from the button to the confirmation
+    notices: float = 2.0  # messages planned for a holder: the notice and a reminder
     utilisation: float = 0.60  # that cores may have at the peak
     segments: float = 1.3  # of an SMS to a message
 
@@ -61,6 +65,9 @@ class Rates:
     messages: float  # a second and core, as the rest
     receipts: float
     rows: float
+    leaves: float  # a second, by the one sequencer
+    wal: float  # bytes of a journey
+    stored: float  # bytes of a holder with the holdings
 
     @classmethod
     def read(cls, results: list[dict[str, object]], *, cores: int) -> Rates:
@@ -77,6 +84,9 @@ class Rates:
             messages=ours["send"] / cores,
             receipts=ours["receipts"] / cores,
             rows=loaded / ours["import dbf"] / cores,
+            leaves=ours["log drain"],
+            wal=ours["journey WAL"],
+            stored=ours["holder stored"],
         )
 
 
@@ -88,8 +98,10 @@ def needs(day: Day, rates: Rates, *, times: float) -> dict[str, str]:
         part: votes * (day.looking * rates.look[part] + rates.vote[part]) / 1000 for part in PARTS
     }
     messages = holders * day.segments / MOBILE_HOURS
-    rows = holders * (HOLDER_BYTES + HOLDING_BYTES + DELIVERY_BYTES)
-    rows += holders * day.voting * BALLOT_BYTES
+    loaded = holders * (rates.stored + day.notices * DELIVERY_BYTES)
+    cast = holders * day.voting * (BALLOT_BYTES + LEAF_BYTES + CODE_BYTES)
+    # What is loaded is written to the WAL as well, a ballot's journey at the rate measured.
+    wal = loaded + holders * day.voting * rates.wal
     bits = votes * (day.looking + day.requests / 2) * PAGE_BYTES * 8
 
     def cores(busy: float) -> str:
@@ -101,13 +113,17 @@ def needs(day: Day, rates: Rates, *, times: float) -> dict[str, str]:
         "cores for web servers": cores(busy["web"]),
         "cores for PostgreSQL": cores(busy["database"]),
         "cores for nginx": cores(busy["proxy"]),
+        "Redis, of its one core": f"{busy['redis']:.0%}",
+        "sequencer, of what it drains": f"{votes / rates.leaves:.0%}",
         "one-time codes a second, segments": f"{votes * day.segments:,.0f}",
         "notices a second, segments": f"{messages:,.0f}",
         "cores for worker-sending": cores(messages / day.segments / rates.messages),
         "cores for receipts": cores(messages / rates.receipts),
         "cores for worker-registers, by night": cores(holders / rates.rows / NIGHT),
         "network out, Mbit/s": f"{bits / 1e6:,.0f}",
-        "storage of the day, GB": f"{rows / 1e9:,.0f}",
+        "WAL in the rush, MB/s": f"{votes * rates.wal / 1e6:,.0f}",
+        "storage of the day, GB": f"{(loaded + cast) / 1e9:,.0f}",
+        "WAL of the day, GB": f"{wal / 1e9:,.0f}",
     }
 
 

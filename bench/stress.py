@@ -5,7 +5,8 @@ installation of the drills, whether or not those before them were served: link, 
 review, cast, confirmation, over TLS through nginx. The knee is the highest rate at which nothing
 fails and the slowest hundredth of requests stays under the limit. Then come the rows that a
 regulator asks for: the planned peak, twice and three times of it. Every rate is measured beside
-what else the machine does; processor time is counted by process and is per core.
+what else the machine does; processor time is counted by process and is per core. At the end the
+database is asked what a holder takes on the disk.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bench.stress_report import STEPS, TABLE, Level, line_of, report, rows
+from bench.stress_report import STEPS, TABLE, Level, knee_of, line_of, report, rows
 from drills.installation import HOST, Installation, make_tables
 from drills.parts import ROOT
 from drills.phones import Phone
@@ -59,6 +60,15 @@ class Stress:
             }
         )
 
+    def redis_seconds(self) -> float:
+        """What its commands have taken since it was started."""
+        import redis
+
+        client = redis.Redis(unix_socket_path=str(self.installation.redis_socket))
+        taken = sum(command["usec"] for command in client.info("commandstats").values())
+        client.close()
+        return float(taken) / 1e6
+
     def level(self, rate: float, seconds: float) -> Level:
         people = self.crowd.take(max(1, round(rate * seconds)))
         order = {
@@ -68,7 +78,7 @@ class Stress:
             "portal": [HOST, self.installation.ports["https"]],
             "simulator": self.installation.simulator_url,
         }
-        before, machine = self.processor_seconds(), busy_and_all()
+        before, machine, wal = self.processor_seconds(), busy_and_all(), _wal_bytes()
         self.generator.stdin.write(json.dumps(order) + "\n")
         self.generator.stdin.flush()
         found = json.loads(self.generator.stdout.readline())
@@ -86,10 +96,14 @@ class Stress:
             cpu={name: 1000 * (after[name] - before[name]) / max(1, confirmed) for name in after},
             machine_busy=(machine_after[0] - machine[0]) / (machine_after[1] - machine[1]),
             failures=found["failures"],
+            wal=(_wal_bytes() - wal) / max(1, confirmed),
         )
 
     def costs(self) -> dict[str, dict[str, float]]:
-        """Milliseconds of processor time by step and part, one holder after the other."""
+        """Milliseconds of processor time by step and part, one holder after the other.
+
+        Redis says itself what its commands took: the kernel's ticks are longer than they.
+        """
         phones = [
             Phone(person, (HOST, self.installation.ports["https"]), self.installation.simulator_url)
             for person in self.crowd.take(SINGLE)
@@ -97,10 +111,10 @@ class Stress:
         costs = {}
         for step in STEPS:
             time.sleep(0.6)  # what an earlier step has left to do is not this one's
-            before = self.processor_seconds()
+            before = self.processor_seconds() | {"redis": self.redis_seconds()}
             for phone in phones:
                 _take(phone, step)
-            after = self.processor_seconds()
+            after = self.processor_seconds() | {"redis": self.redis_seconds()}
             costs[step] = {n: 1000 * (after[n] - before[n]) / len(phones) for n in after}
         return costs
 
@@ -143,8 +157,28 @@ def ramp(stress: Stress, *, seconds: float, limit: float) -> tuple[list[Level], 
         else:
             break
         rate *= FASTER
-    holding = [level for level in levels if level.holds(limit)]
-    return levels, holding[-1] if holding else levels[0]
+    return levels, knee_of(levels, limit=limit)
+
+
+def register_bytes(meeting_id: int) -> float:
+    """What a holder of the register takes on the disk, holdings and indexes included."""
+    from django.db import connection
+
+    holders, holdings = (f"meetings_{what}_m{meeting_id}" for what in ("holder", "holding"))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT (pg_total_relation_size('{holders}') + pg_total_relation_size('{holdings}'))"
+            f" / count(*)::float FROM {holders}"
+        )
+        return float(cursor.fetchone()[0])
+
+
+def _wal_bytes() -> float:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT (pg_current_wal_lsn() - '0/0')::float")
+        return float(cursor.fetchone()[0])
 
 
 def _p99(seconds: list[float]) -> float:
@@ -196,7 +230,10 @@ def main() -> None:
             for times in (1, 2, 3):
                 peaks.append((times, stress.level(times * peak, options.seconds)))
                 _say(f"| {times}x {line_of(peaks[-1][1])}")
-    text = report(costs, levels, knee, peaks, limit=options.limit)
+            # The ramp may have ended for what others did: what held later counts as well.
+            knee = knee_of([*levels, *(level for _times, level in peaks)], limit=options.limit)
+            stored = register_bytes(meeting.pk)
+    text = report(costs, levels, knee, peaks, limit=options.limit, stored=stored)
     now = datetime.now(UTC)  # noqa: TID251 - as above
     file = DATA / f"{now:%Y-%m-%dT%H%M%SZ}.md"
     file.write_text(text, encoding="utf-8")
@@ -207,7 +244,7 @@ def main() -> None:
         "peaks": [[times, asdict(level)] for times, level in peaks],
     }
     file.with_suffix(".json").write_text(json.dumps(everything, indent=1) + "\n")
-    RESULTS.write_text(json.dumps(rows(costs, knee), indent=1) + "\n")
+    RESULTS.write_text(json.dumps(rows(costs, knee, stored=stored), indent=1) + "\n")
     print(f"\n{text}\n{file}")
 
 

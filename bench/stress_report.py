@@ -24,6 +24,12 @@ class Level:
     cpu: dict[str, float]  # milliseconds a journey, by part
     machine_busy: float  # part of all cores that worked, whoever for
     failures: dict[str, int]
+    wal: float = 0.0  # bytes of WAL a journey
+
+    @property
+    def busy_for_us(self) -> float:
+        """Part of all cores that worked for these journeys, the holders' phones included."""
+        return self.answered * sum(self.cpu.values()) / 1000 / (os.cpu_count() or 1)
 
     def holds(self, limit: float) -> bool:
         """Whether everybody was served, in time, and none more came than went."""
@@ -31,28 +37,37 @@ class Level:
         return is_kept_up and not self.refused and not self.waiting and self.p99 <= limit
 
 
-def rows(costs: dict[str, dict[str, float]], knee: Level) -> list[dict[str, object]]:
-    """As `make bench` writes its rows: what bench/capacity.py computes from."""
+def knee_of(levels: list[Level], *, limit: float) -> Level:
+    """The fastest level that held; the first one where none did."""
+    holding = [level for level in levels if level.holds(limit)]
+    return max(holding, key=lambda level: level.offered) if holding else levels[0]
+
+
+def rows(
+    costs: dict[str, dict[str, float]], knee: Level, *, stored: float
+) -> list[dict[str, object]]:
+    """As `make bench` writes its rows: what bench/capacity.py computes from.
+
+    `stored` are the bytes of a holder on the disk.
+    """
     look = {part: sum(costs[s][part] for s in LOOK) for part in costs["link"]}
     vote = {part: sum(costs[s][part] for s in STEPS if s not in LOOK) for part in look}
     named = [
         (f"{what} {part}", figures[part])
         for what, figures in (("look", look), ("vote", vote))
-        for part in ("web", "database", "proxy")
+        for part in ("web", "database", "proxy", "redis")
     ]
     of_ours = sum(knee.cpu[part] for part in knee.cpu if part not in ("generator", "carrier"))
+    a_core = "1 s of processor time of ours / that of a journey at the knee"
+    figures_of = [
+        *((name, ms, "CPU ms", "stress") for name, ms in named),
+        ("journeys a core", 1000 / of_ours, "journeys/s", a_core),
+        ("journey WAL", knee.wal, "bytes", "at the knee, pages written whole included"),
+        ("holder stored", stored, "bytes", "with holdings and indexes"),
+    ]
     return [
-        *(
-            {"name": name, "ours": round(ms, 2), "floor": 0.0, "unit": "CPU ms", "note": "stress"}
-            for name, ms in named
-        ),
-        {
-            "name": "journeys a core",
-            "ours": round(1000 / of_ours, 2),
-            "floor": 0.0,
-            "unit": "journeys/s",
-            "note": "1 s of processor time of ours / that of a journey at the knee",
-        },
+        {"name": name, "ours": round(figure, 2), "floor": 0.0, "unit": unit, "note": note}
+        for name, figure, unit, note in figures_of
     ]
 
 
@@ -63,11 +78,12 @@ def report(
     peaks: list[tuple[int, Level]],
     *,
     limit: float,
+    stored: float,
 ) -> str:
-    """The dated report in Markdown."""
+    """The dated report in Markdown; `stored` as for `rows`."""
     now = datetime.now(UTC)  # noqa: TID251 - a report is dated when it is written
     cores = os.cpu_count() or 1
-    measured = {row["name"]: row["ours"] for row in rows(costs, knee)}
+    measured = {row["name"]: row["ours"] for row in rows(costs, knee, stored=stored)}
     parts = ("web", "database", "proxy", "redis", "sequencer", "carrier", "generator")
     lines = [
         f"# Load report of {now:%Y-%m-%d %H:%M} UTC",
@@ -79,8 +95,10 @@ def report(
         "",
         (
             f"**Knee: {knee.offered:.1f} journeys a second** (p99 {knee.p99 * 1000:.0f} ms, limit"
-            f" {limit * 1000:.0f} ms). A core of ours does {measured['journeys a core']} journeys"
-            " a second."
+            f" {limit * 1000:.0f} ms), when {knee.busy_for_us:.0%} of the machine worked for it and"
+            f" {knee.machine_busy:.0%} for anybody. A core of ours does"
+            f" {measured['journeys a core']} journeys a second; a journey writes"
+            f" {measured['journey WAL']:,.0f} bytes of WAL; a holder takes {stored:,.0f} bytes."
         ),
         "",
         "## Until it bends",
@@ -108,8 +126,8 @@ def report(
 
 TABLE = (
     "| offered/s | confirmed/s | waiting | refused | p50 ms | p99 ms | CPU ms web | database"
-    " | generator | machine busy |\n"
-    "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    " | generator | busy for us | machine busy |\n"
+    "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 
 
@@ -118,5 +136,5 @@ def line_of(level: Level) -> str:
         f"| {level.offered:.1f} | {level.answered:.1f} | {level.waiting} | {level.refused}"
         f" | {level.p50 * 1000:.0f} | {level.p99 * 1000:.0f} | {level.cpu['web']:.1f}"
         f" | {level.cpu['database']:.1f} | {level.cpu['generator']:.1f}"
-        f" | {level.machine_busy:.0%} |"
+        f" | {level.busy_for_us:.0%} | {level.machine_busy:.0%} |"
     )

@@ -35,6 +35,7 @@ DRILLS = (
     "slow_clients",
     "bad_input",
     "rolling_restart",
+    "soak",
     "rotating",
     "closing",
     "recovery",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from bench.arrivals import arrive
 from bench.stress import ramp
-from bench.stress_report import STEPS, Level, report, rows
+from bench.stress_report import STEPS, Level, knee_of, report, rows
 
 PARTS = ("web", "database", "proxy", "redis", "sequencer", "carrier", "generator")
 CPU = dict.fromkeys(PARTS, 4.0)
@@ -54,10 +56,26 @@ def test_one_slow_moment_of_the_machine_is_not_the_knee():
     assert knee.offered == 4.5
 
 
+def test_what_held_after_the_ramp_counts_for_the_knee():
+    """Others on the machine may have ended the ramp."""
+    ramped = [level(2.0), level(3.0, p99=1.5)]
+
+    assert knee_of([*ramped, level(4.5), level(6.0, refused=1)], limit=1.0).offered == 4.5
+    assert knee_of(ramped[1:], limit=1.0).offered == 3.0  # the first, where none held
+
+
+def test_a_level_says_how_much_of_the_machine_was_its_own():
+    cores = os.cpu_count() or 1
+
+    busy = level(10.0, cpu={"web": 40.0, "generator": 10.0}, machine_busy=1.0)
+
+    assert busy.busy_for_us == pytest.approx(0.5 / cores)
+
+
 def test_what_a_look_and_a_vote_cost_is_the_sum_of_their_steps():
     costs = {step: dict.fromkeys(PARTS, float(n)) for n, step in enumerate(STEPS, start=1)}
 
-    found = {row["name"]: row["ours"] for row in rows(costs, level(4.0))}
+    found = {row["name"]: row["ours"] for row in rows(costs, level(4.0), stored=600.0)}
 
     assert found["look web"] == 1.0
     assert found["vote database"] == sum(range(2, 9))
@@ -69,7 +87,12 @@ def test_the_report_has_the_rows_that_a_regulator_asks_for():
     costs = dict.fromkeys(STEPS, CPU)
 
     text = report(
-        costs, [level(2.0)], level(2.0), [(n, level(n * 1.0)) for n in (1, 2, 3)], limit=1.0
+        costs,
+        [level(2.0)],
+        level(2.0),
+        [(n, level(n * 1.0)) for n in (1, 2, 3)],
+        limit=1.0,
+        stored=600.0,
     )
 
     assert all(f"\n| {times}x | {times}.0 | " in text for times in (1, 2, 3))

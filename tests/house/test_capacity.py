@@ -25,7 +25,7 @@ def rates():
 
 
 def number(text: str) -> float:
-    return float(text.replace(",", ""))
+    return float(text.replace(",", "").removesuffix("%"))
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -69,9 +69,12 @@ def test_by_hand(rates):
     )
     rates = replace(
         rates,
-        look={"web": 10, "database": 1, "proxy": 0.5},
-        vote={"web": 80, "database": 8, "proxy": 4},
+        look={"web": 10, "database": 1, "proxy": 0.5, "redis": 0.5},
+        vote={"web": 80, "database": 8, "proxy": 4, "redis": 2},
         messages=10,
+        leaves=1_000,
+        wal=50_000,
+        stored=800,
     )
 
     found = needs(day, rates, times=1)
@@ -84,6 +87,12 @@ def test_by_hand(rates):
     assert found["cores for nginx"] == "1"
     assert found["notices a second, segments"] == "21"
     assert found["cores for worker-sending"] == "5"
+    assert found["Redis, of its one core"] == "30%"
+    assert found["sequencer, of what it drains"] == "10%"
+    assert found["WAL in the rush, MB/s"] == "5"
+    # 800 bytes and two messages of 102 a holder; a ballot, a leaf and a code a voter.
+    assert found["storage of the day, GB"] == "1"
+    assert found["WAL of the day, GB"] == "16"
 
 
 def test_three_times_the_peak_needs_three_times_as_much(rates):

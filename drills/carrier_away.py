@@ -1,7 +1,7 @@
 """The carrier hangs, refuses, then lies: whoever is verified votes on, and no code is believed.
 
 A carrier that does not answer holds a thread of a web server for each code that somebody asks for.
-So one thread of each process never waits for carriers, and the others who ask are told to come
+So one thread of each process never hangs on carriers, and the others who ask are told to come
 again.
 """
 

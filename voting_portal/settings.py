@@ -48,7 +48,7 @@ ALLOWED_HOSTS = env.words(
 # Where staff and secretaries work; a host of their own keeps their pages off the holders' one.
 STAFF_URL = env.optional("STAFF_URL", PUBLIC_URL).rstrip("/")
 CSRF_TRUSTED_ORIGINS = sorted({PUBLIC_URL, STAFF_URL})
-# Threads of a web process, of which one never waits for a carrier or provider (waiting_places.py).
+# Threads of a web process, of which one never hangs on a carrier or provider (waiting_places.py).
 WEB_THREADS = env.number("WEB_THREADS", 4)
 # How many proxy servers of ours stand in front; client addresses are read from that hop only.
 PROXY_HOPS = env.number("PROXY_HOPS", 1 if IS_PRODUCTION else 0)

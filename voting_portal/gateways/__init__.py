@@ -121,8 +121,8 @@ def send_now(message: Message) -> Result:
     """Send one message at once by the gateway `sms`: a one-time code that somebody waits for.
 
     It does not queue behind campaigns and is not tried again; the answer is there within five
-    seconds. Only ACCEPTED means that the carrier has it. THROTTLED, at once, when too many of this
-    process wait for a carrier already.
+    seconds. Only ACCEPTED means that the carrier has it. THROTTLED when too many of this process
+    wait for a carrier already, in vain.
     """
     try:
         with waiting_places.place():

@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -38,8 +39,13 @@ class Portal(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self._take(urlsplit(self.path).query.encode())
+
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self._take(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def _take(self, body):
         self.server.receipts.put((self.headers, body))
         self.send_response(204)
         self.end_headers()

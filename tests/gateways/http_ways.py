@@ -42,6 +42,13 @@ OPTIONS = {
     },
     "botmessage": BOT,
     "openchatbot": BOT,
+    "kannel": {
+        "username": "vote",
+        "password": "pw of the tests",
+        "secret": SECRET,
+        "receipts_url": "https://vote.example.cn/gateway/kannel/receipts",
+        "src_id": "10690001",
+    },
     "yuexin": {
         **CLOUD,
         "templates": [{"code": "600000001", "words": {"title": "简称"}}],

@@ -8,20 +8,26 @@ Kannel fills `state` and `said` into the address that it was given with the mess
 that the address was ours and for this message.
 
 Options: `url`, `username`, `password`, `secret`, `receipts_url`, `src_id`, `rate`, and if need be
-`old_secret`, `batch_size` and `connections`.
+`old_secret`, `batch_size`, `ca_file` and `lines`, how many requests are under way at a time.
 """
 
 from __future__ import annotations
 
 import hmac
-import http.client
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode
 
 from voting_portal.gateways import dialect
+from voting_portal.gateways.http_exchange import (
+    Endpoint,
+    Line,
+    Verdict,
+    attempt,
+    judge,
+    send_each,
+)
 from voting_portal.gateways.protocol import (
     Kind,
     Message,
@@ -33,7 +39,7 @@ from voting_portal.gateways.protocol import (
     Result,
 )
 
-TIMEOUT_SECONDS = 5.0
+TARGET = "/cgi-bin/sendsms"
 # Delivered, failed, queued by the carrier, taken by the carrier, refused by the carrier.
 EVERY_REPORT = 1 | 2 | 4 | 8 | 16
 _REPORTS = {
@@ -53,8 +59,8 @@ class KannelGateway:
         self.name = name
         self.rate = float(options["rate"])
         self.batch_size = int(options.get("batch_size", 100))
-        self._connections = int(options.get("connections", 16))
-        self._url = urlsplit(options["url"].rstrip("/") + "/cgi-bin/sendsms")
+        self._lines = int(options.get("lines", 16))
+        self._endpoint = Endpoint(options["url"], ca_file=options.get("ca_file", ""))
         self._receipts_url = options["receipts_url"]
         self._account = {
             "X-Kannel-Username": options["username"],
@@ -66,14 +72,13 @@ class KannelGateway:
             raise KeyError("secret")
 
     def send(self, messages: Sequence[Message]) -> list[Result]:
-        with ThreadPoolExecutor(min(self._connections, len(messages) or 1)) as pool:
-            return list(pool.map(self._send_one, messages))
+        return send_each(self._endpoint, messages, self._send_one, lines=self._lines)
 
-    def _send_one(self, message: Message) -> Result:
+    def _send_one(self, line: Line, message: Message) -> Verdict:
         try:
             phone = dialect.digits(message.phone)
         except dialect.Unsendable as fault:
-            return Result(message.ref, Outcome.REJECTED, reason=str(fault))
+            return Verdict(Outcome.REJECTED, str(fault))
         headers = {
             **self._account,
             "X-Kannel-To": phone,
@@ -82,22 +87,15 @@ class KannelGateway:
             "X-Kannel-DLR-Url": self._receipt_address(message.ref),
             "Content-Type": "text/plain; charset=UTF-8",
         }
-        # A connection for every message: what became of one that was sent over a connection that
-        # the other side was just closing, nobody could say.
-        connection = self._connection()
-        try:
-            try:
-                connection.connect()
-            except OSError as error:
-                return Result(message.ref, Outcome.NOT_SENT, reason=type(error).__name__)
-            try:
-                body = message.text.encode("utf-8", "replace")
-                connection.request("POST", self._url.path, body, headers)
-                return _result(message.ref, connection.getresponse().status)
-            except (OSError, http.client.HTTPException) as error:
-                return Result(message.ref, Outcome.UNKNOWN, reason=type(error).__name__)
-        finally:
-            connection.close()
+        body = message.text.encode("utf-8", "replace")
+        answer = attempt(lambda: line.exchange("POST", TARGET, body, headers))
+        if answer == Verdict(Outcome.UNKNOWN, "HTTP 503"):  # by which it says that it kept nothing
+            return Verdict(Outcome.THROTTLED, "HTTP 503", retry_after=1.0)
+        if isinstance(answer, Verdict):
+            return answer
+        if answer.status == 202:
+            return Verdict(Outcome.ACCEPTED)
+        return judge(answer) or Verdict(Outcome.UNKNOWN, "unreadable answer")
 
     def read_receipts(
         self,
@@ -125,21 +123,6 @@ class KannelGateway:
         signed = urlencode({"ref": ref, "mac": _mac(self._secrets[0], ref)})
         return f"{self._receipts_url}?{signed}&state=%d&said=%A"
 
-    def _connection(self) -> http.client.HTTPConnection:
-        is_encrypted = self._url.scheme == "https"
-        make = http.client.HTTPSConnection if is_encrypted else http.client.HTTPConnection
-        return make(self._url.hostname or "", self._url.port, timeout=TIMEOUT_SECONDS)
-
 
 def _mac(secret: str, ref: str) -> str:
     return hmac.digest(secret.encode(), b"kannel receipt " + ref.encode(), "sha256").hex()[:32]
-
-
-def _result(ref: str, status: int) -> Result:
-    reason = f"HTTP {status}"
-    if status == 202:
-        return Result(ref, Outcome.ACCEPTED)
-    if status == 503:  # it could not keep the message
-        return Result(ref, Outcome.THROTTLED, reason=reason, retry_after=1.0)
-    outcome = Outcome.MISCONFIGURED if 300 <= status < 500 else Outcome.UNKNOWN
-    return Result(ref, outcome, reason=reason)

@@ -90,6 +90,7 @@ class ReceiptPost:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     place: str = ""  # what the carrier adds to the address of receipts
+    is_fetched: bool = False  # asked for with GET, and `place` says all
 
 
 def is_reachable(phone: str) -> bool:
@@ -261,7 +262,8 @@ class Carrier:
         connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
         headers = {"Content-Type": "application/json", **post.headers}
         try:
-            connection.request("POST", url.path + post.place, post.body, headers)
+            method = "GET" if post.is_fetched else "POST"
+            connection.request(method, url.path + post.place, post.body or None, headers)
             return connection.getresponse().status
         except (OSError, http.client.HTTPException) as error:
             return type(error).__name__

@@ -20,6 +20,7 @@ from voting_portal.gateways.simulator.carrier import (
 from voting_portal.gateways.simulator.chatbots import BotMessageCarrier, OpenChatbotCarrier
 from voting_portal.gateways.simulator.clouds import AlibabaCarrier, TencentCarrier
 from voting_portal.gateways.simulator.inbox import Arrival, Inbox
+from voting_portal.gateways.simulator.kannel import KannelCarrier
 from voting_portal.gateways.simulator.koomessage import YuexinCarrier, YuexinLinksCarrier
 from voting_portal.gateways.simulator.rcs import AlibabaRcsCarrier
 
@@ -62,6 +63,7 @@ CARRIERS: dict[str, type[Carrier]] = {
     "tencent": TencentCarrier,
     "botmessage": BotMessageCarrier,
     "openchatbot": OpenChatbotCarrier,
+    "kannel": KannelCarrier,
     "yuexin": YuexinCarrier,
     "yuexin_links": YuexinLinksCarrier,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from voting_portal import gateways
@@ -20,9 +21,15 @@ OURS = {
     "no receipt": _("逾期没有状态报告"),
     REVOKED: _("已撤回"),
     "ConnectionRefusedError": _("通道拒绝连接"),
+    "ConnectionResetError": _("通道中断连接"),
     "TimeoutError": _("通道超时"),
     "RemoteDisconnected": _("通道中断连接"),
+    "the link broke": _("通道中断连接"),
+    "IncompleteRead": _("通道的应答无法读取"),
+    "BadStatusLine": _("通道的应答无法读取"),
+    "in part": _("长短信只提交了一部分"),
 }
+FAILING = (500, 502, 503, 504)  # what a carrier's server, or one before it, says when it cannot
 
 
 def known_words(gateway_name: str) -> dict[str, str]:
@@ -31,6 +38,8 @@ def known_words(gateway_name: str) -> dict[str, str]:
     A gateway that was taken out of the settings explains nothing any more.
     """
     ours = {code: str(words) for code, words in OURS.items()}
+    for status in FAILING:
+        ours[f"HTTP {status}"] = gettext("通道的服务器出错(%(status)s)") % {"status": status}
     if not gateways.is_usable(gateway_name):
         return ours
     gateway = gateways.gateway(gateway_name)

@@ -77,7 +77,7 @@ class Way:
             **(TWO_STEPS if dialect == "yuexin_links" else OPTIONS[dialect]),
         }
         self.dialect, self.options = dialect, options
-        self.inbox, self._portal, self._read = simulator.inbox, portal, []
+        self.inbox, self.posted, self._read = simulator.inbox, portal.receipts, []
         hired = hire(
             {dialect: options},
             simulator_url=simulator.url,
@@ -98,7 +98,7 @@ class Way:
     def hear(self, number):
         """The next so many lines of receipts."""
         while len(self._read) < number:
-            headers, body = self._portal.receipts.get(timeout=5)
+            headers, body = self.posted.get(timeout=5)
             self._read += self.gateway.read_receipts(headers, body, now=timezone.now())
         heard, self._read = self._read[:number], self._read[number:]
         return heard

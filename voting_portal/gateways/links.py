@@ -15,7 +15,7 @@ from django.utils import timezone
 from voting_portal.gateways.dialect import LoginRefused, Request, Verdict
 from voting_portal.gateways.parcels import Segment
 from voting_portal.gateways.protocol import Outcome
-from voting_portal.gateways.wire import IS_ANSWER, Malformed, Pdu, Stream
+from voting_portal.gateways.wire import GARBAGE, IS_ANSWER, Malformed, Pdu, Stream
 
 if TYPE_CHECKING:
     from voting_portal.gateways.accounts import Account
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LOGIN_SECONDS = 10.0
 GOODBYE_SECONDS = 2.0
 GENERIC_NACK = IS_ANSWER  # SMPP: an answer to anything
+NO_ANSWER = "no answer"
+# How a link ended -> what is said of the messages on it; of any other end, that it broke.
+_ENDS = {NO_ANSWER: NO_ANSWER, GARBAGE: "unreadable answer"}
 
 
 class _Asked(NamedTuple):
@@ -112,12 +115,11 @@ class Link(Ear):
         super().connection_lost(exc)
         self.is_ready = False
         asked, self._asked, self._flying = self._asked, {}, 0
+        reason = _ENDS.get(self.end.partition(":")[0], "the link broke")
         for sequence, unanswered in asked.items():
             if unanswered.segment:
                 ref = self._dialect.ref_without_answer(sequence)
-                self.account.settle(
-                    unanswered.segment, Verdict(Outcome.UNKNOWN, ref, "the link broke")
-                )
+                self.account.settle(unanswered.segment, Verdict(Outcome.UNKNOWN, ref, reason))
         if not self.opened.done():
             self.opened.set_exception(ConnectionResetError(self.end))
         if not self.closed.done():
@@ -194,7 +196,7 @@ class Link(Ear):
         if self._asked:
             patience = dialect.answer_seconds if self.is_ready else LOGIN_SECONDS
             if now - next(iter(self._asked.values())).at > patience:
-                self.hang_up("no answer")
+                self.hang_up(NO_ANSWER)
                 return
         elif self.is_ready and silent > dialect.probe_seconds:
             if probe := dialect.probe():

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 IS_ANSWER = 0x8000_0000  # the bit by which an answer's command differs from its request's
 LONGEST_PDU = 65_536
+GARBAGE = "garbage"  # how the end of a connection begins on which no PDUs came
 
 
 class Malformed(Exception):
@@ -259,7 +260,7 @@ class Stream(asyncio.Protocol):
                 at += length
                 self.received(self._header.read(frame))
         except Malformed as fault:
-            self.hang_up(f"garbage: {fault}")
+            self.hang_up(f"{GARBAGE}: {fault}")
         del self._unread[:at]
 
     def received(self, pdu: Pdu) -> None:

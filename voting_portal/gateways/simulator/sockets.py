@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -174,6 +175,7 @@ class Session(Stream):
         self._sequences = server.dialect.sequences()
         self.is_known = False
         self.unanswered = 0
+        self._trickling: deque[bytes] = deque()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -186,6 +188,27 @@ class Session(Stream):
     def ask(self, request: Request) -> None:
         self.unanswered += 1
         self.write(Pdu(request.command, next(self._sequences), request.body))
+
+    def write(self, pdu: Pdu) -> None:
+        """Write it at once, or in halves, as slowly as was asked for, behind what trickles."""
+        if not (self._server.carrier.faults.slow or self._trickling):
+            super().write(pdu)
+            return
+        octets = self._dialect.header.pack(pdu)
+        half = len(octets) // 2
+        self._trickling += (octets[:half], octets[half:])
+        if len(self._trickling) == 2:
+            self._trickle()
+
+    def _trickle(self) -> None:
+        if self._trickling:
+            self._write_octets(self._trickling[0])
+            pause = self._server.carrier.faults.slow / 2
+            asyncio.get_running_loop().call_later(pause, self._trickle_on)
+
+    def _trickle_on(self) -> None:
+        self._trickling.popleft()
+        self._trickle()
 
     def received(self, pdu: Pdu) -> None:
         if pdu.command & IS_ANSWER:
@@ -229,12 +252,12 @@ class Session(Stream):
     def _taken(self, pdu: Pdu, ref: bytes) -> None:
         faults = self._server.carrier.faults
         if faults.garbage:
-            self.write_garbage()
+            self._write_octets(GARBAGE)
         elif faults.drop:
             self.hang_up()
         else:
             self.write(self._dialect.answer_submit(pdu, ref=ref))
 
-    def write_garbage(self) -> None:
+    def _write_octets(self, octets: bytes) -> None:
         if self._transport is not None:
-            self._transport.write(GARBAGE)
+            self._transport.write(octets)

@@ -91,6 +91,7 @@ ACCEPTED = {
     "tencent": {"Response": {"SendStatusSet": [{"Code": "Ok", "SerialNo": "9"}]}},
     "botmessage": {"errorCode": 0},
     "openchatbot": {"messageId": "9"},
+    "kannel": "0: Accepted for delivery",
     "yuexin": {"task_id": "9", "task_state": "Success"},
 }
 
@@ -101,6 +102,8 @@ ACCEPTED = {
     [(200, Outcome.ACCEPTED), (500, Outcome.UNKNOWN), (502, Outcome.UNKNOWN)],
 )
 def test_the_word_of_a_failing_server_is_none(dialect, status, outcome, monkeypatch):
+    if dialect == "kannel" and status == 200:
+        status = 202  # its own word for it
     answer = Answer(status, {}, json.dumps(ACCEPTED[dialect]).encode())
     monkeypatch.setattr(http_exchange.Line, "exchange", lambda *_a, **_k: answer)
     monkeypatch.setattr(

@@ -10,6 +10,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from tests.gateways.http_ways import OPTIONS
+from voting_portal.gateways.simulator.carrier import Faults
+from voting_portal.gateways.simulator.carriers import hire
 from voting_portal.gateways.simulator.inbox import Arrival, Inbox
 
 NOW = datetime(2026, 6, 26, 1, 15, tzinfo=UTC)
@@ -114,6 +117,22 @@ def test_an_unknown_fault_is_refused_and_changes_nothing(simulator, break_it):
     assert refusal.value.code == 400
     assert simulator.carrier.faults.delay == 0.0
     refusal.value.close()
+
+
+def test_a_fault_is_asked_of_every_carrier_at_once(simulator, break_it):
+    gateways = {
+        name: {"dialect": name, "url": f"{simulator.url}/{name}", **options}
+        for name, options in OPTIONS.items()
+    }
+    simulator.others |= hire(
+        gateways, simulator_url=simulator.url, portal="http://127.0.0.1:9", inbox=simulator.inbox
+    )
+
+    break_it(garbage=True, slow=0.2)
+
+    carriers = [simulator.carrier, *simulator.others.values()]
+    assert len(carriers) == len(OPTIONS) + 1
+    assert all(carrier.faults == Faults(garbage=True, slow=0.2) for carrier in carriers)
 
 
 def test_production_has_no_simulator(settings):

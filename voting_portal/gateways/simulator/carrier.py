@@ -23,7 +23,7 @@ from django.utils import timezone
 from voting_portal.gateways import signing
 from voting_portal.gateways.simulator.inbox import Arrival, Inbox
 
-RECEIPT_TRIES = 30
+RECEIPT_TRIES, RECEIPT_PAUSE_SECONDS = 30, 2.0
 PHONE = re.compile(r"\+?\d{8,15}")
 GARBAGE = b"\xff\xfe\xfd no answer of anybody"
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError)
@@ -128,6 +128,7 @@ class Carrier:
         self._receipt_url = urlsplit(receipt_url)
         self._to_report: queue.SimpleQueue[tuple[float, list[Fate]] | None] = queue.SimpleQueue()
         self._changing_faults = threading.Lock()
+        self._is_retired = threading.Event()
         threading.Thread(target=self._report, daemon=True).start()
 
     # What a dialect says; overridden by the others.
@@ -227,7 +228,8 @@ class Carrier:
             self._post_until_taken(post)
 
     def retire(self) -> None:
-        """Report what is waiting, and no more."""
+        """Report what is waiting, each once, and no more."""
+        self._is_retired.set()
         self._to_report.put(None)
 
     def _report(self) -> None:
@@ -254,7 +256,8 @@ class Carrier:
             status = self._post(post)
             if status in (200, 204):
                 return
-            time.sleep(2)
+            if self._is_retired.wait(RECEIPT_PAUSE_SECONDS):
+                return
         logger.warning("a receipt was given up after %s tries: %s", RECEIPT_TRIES, status)
 
     def _post(self, post: ReceiptPost) -> int | str:

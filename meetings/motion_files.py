@@ -22,8 +22,7 @@ from meetings.register.profiles import Layout
 from meetings.register.text import TextReader
 from meetings.register.xlsx import XlsxReader
 
-LARGEST = 2 << 20  # bytes
-MOST_MOTIONS = 500
+LARGEST, MOST_MOTIONS = 2 << 20, 500  # bytes, rows
 NUMBER = re.compile(r"([1-9]\d{0,2})(?:\.(\d{1,2}))?")
 
 # field -> headers, the first as the template has it

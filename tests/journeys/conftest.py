@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import connections
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from meetings.models import Holder, Meeting
@@ -34,7 +35,9 @@ Walk = Callable[[str, Page, Holder], Iterator[str]]
 def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium found (set CHROMIUM): browser journeys left out")
-    # Playwright keeps an event loop in this thread, in which Django would refuse to query.
+    # Playwright keeps an event loop in this thread, in which Django would refuse to query, and has
+    # connections of its own: one from before would stay open, and be shared with forked children.
+    connections.close_all()
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

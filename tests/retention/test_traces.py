@@ -112,10 +112,13 @@ def test_a_process_that_remembered_the_keys_opens_nothing_a_minute_later(
 
 
 def test_neither_meeting_keys_nor_archive_hold_files_on_their_way(meeting, voted):
+    folders = [Path(settings.MEETING_KEYS_DIR), Path(settings.ARCHIVE_DIR)]
+    before = {path for folder in folders for path in folder.rglob("*")}  # of tests that kill
+
     purge(meeting)
 
-    folders = [Path(settings.MEETING_KEYS_DIR), Path(settings.ARCHIVE_DIR)]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    after = {path for folder in folders for path in folder.rglob("*")}
+    files = [path for path in after - before if path.is_file()]
     assert files
     assert [path for path in files if path.suffix == ".new" or ".new" in path.parent.name] == []
     secrets = voted[:-1]  # the archive tells voters by pseudonyms, and the journal by number

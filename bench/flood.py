@@ -25,8 +25,9 @@ from pathlib import Path
 from bench import Row, Scale
 from bench.meetings import make_meeting
 from bench.open_page import gunicorn
+from bench.proxy import bare_nginx, nginx
 from identity.links import ALPHABET, personal_url
-from tests.house.test_nginx import NGINX, configuration, free_port, write_certificate
+from tests.house.test_nginx import NGINX
 from voting_portal.common import ids
 
 PAGES_A_SECOND = 50
@@ -47,20 +48,6 @@ class Guesser:
 
 
 BEHIND_NGINX, BARE = Guesser(960, 275), Guesser(64, 29)
-BARE_NGINX = """
-worker_processes auto; pid {place}/nginx.pid; error_log /dev/null crit;
-events {{ worker_connections 8192; }}
-http {{
-    access_log off;
-    server {{
-        listen 127.0.0.1:{plain};
-        listen 127.0.0.1:{tls} ssl;
-        ssl_certificate {place}/certificate.pem;
-        ssl_certificate_key {place}/key.pem;
-        location / {{ return 404; }}
-    }}
-}}
-"""
 LUA = """
 local paths = {}
 for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
@@ -85,7 +72,7 @@ def measure(scale: Scale) -> Iterator[Row]:
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
     source = {"timeout": 20, "source_address": (VOTER, 0)}
-    with gunicorn() as port, _nginx(port) as (tls_port, place), _bare_nginx() as elsewhere:
+    with gunicorn() as port, nginx(port) as (tls_port, place), bare_nginx() as elsewhere:
         portal = f"--bind\x00127.0.0.1:{port}\x00"
 
         def through_nginx() -> http.client.HTTPConnection:
@@ -246,55 +233,6 @@ def _flood(url: str, guesser: Guesser, paths: list[str], seconds: float) -> Iter
 def _guess(path: str) -> str:
     """The right key id and meeting, so that it fails at the MAC only."""
     return path[:8] + "".join(secrets.choice(ALPHABET[:30]) for _ in range(20))
-
-
-@contextlib.contextmanager
-def _bare_nginx() -> Iterator[tuple[int, int]]:
-    """An nginx that answers everything with 404: its ports without and with TLS."""
-    with tempfile.TemporaryDirectory() as name:
-        plain, tls = free_port(), free_port()
-        write_certificate(Path(name))
-        file = Path(name) / "nginx.conf"
-        user = "user root;\n" if os.geteuid() == 0 else ""  # the directory is its own alone
-        file.write_text(user + BARE_NGINX.format(place=name, plain=plain, tls=tls))
-        with _running(name, file):
-            yield plain, tls
-
-
-@contextlib.contextmanager
-def _nginx(upstream: int, *, is_limited: bool = True) -> Iterator[tuple[int, str]]:
-    """deploy/nginx.conf in front of gunicorn, without its limits where one client is a crowd: its
-    port, and the directory that it works in."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        write_certificate(directory)
-        port = free_port()
-        file = directory / "nginx.conf"
-        text = configuration(directory, upstream=upstream, https=port, http=free_port())
-        changes = {
-            "worker_connections 512;": "worker_connections 8192;",
-            "worker_processes 1;": "worker_processes auto;",
-        }
-        if not is_limited:
-            changes["rate=100r/s"] = "rate=100000r/s"
-        for tests, deployed in changes.items():
-            text = text.replace(tests, deployed)
-        file.write_text(text)
-        with _running(name, file):
-            yield port, name
-
-
-@contextlib.contextmanager
-def _running(directory: str, file: Path) -> Iterator[None]:
-    """An nginx with this file, for the block."""
-    command = [str(NGINX), "-e", "stderr", "-p", directory, "-c", str(file), "-g", "daemon off;"]
-    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        time.sleep(1)
-        yield
-    finally:
-        server.terminate()
-        server.wait(10)
 
 
 def _p99(times: list[float]) -> float:

@@ -61,15 +61,15 @@ def gunicorn(**environment: str) -> Iterator[int]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_for(port)
+        wait_for(port)
         yield port
     finally:
         server.terminate()
         server.wait(20)
 
 
-def _wait_for(port: int) -> None:
-    """Until a worker answers: the port is open long before."""
+def wait_for(port: int) -> None:
+    """Until a worker answers: the port is open long before. RuntimeError after a minute."""
     for _try in range(600):
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:

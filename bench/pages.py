@@ -13,9 +13,9 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from bench import Row, Scale
-from bench.flood import _nginx
 from bench.meetings import MOTIONS, make_meeting
 from bench.open_page import CONNECTIONS, ask_by_wrk, gunicorn
+from bench.proxy import nginx
 from identity.links import Link, personal_url
 from identity.voters import begin, keep, verified
 from tests.house.test_nginx import NGINX
@@ -57,13 +57,13 @@ def measure(scale: Scale) -> Iterator[Row]:
             if name != "ballot":
                 yield _at_a_share(name, url, rate, scale.seconds, cookie)
         if NGINX is not None:
-            with _nginx(port, is_limited=False) as (tls_port, _directory):
+            with nginx(port, is_limited=False) as (tls_port, _directory):
                 url = f"https://127.0.0.1:{tls_port}{pages['agenda']}"
                 alone = f"http://127.0.0.1:{port}{pages['agenda']}"
-                nginx, slowest = _wrk(url, scale.seconds, cookie)
+                in_nginx, slowest = _wrk(url, scale.seconds, cookie)
                 floor, _ = _wrk(alone, scale.seconds, cookie)
                 note = f"over TLS, p99 {slowest:.0f} ms; floor: asked of gunicorn each time"
-                yield Row("agenda in nginx", nginx, floor, "pages/s", is_rate=True, note=note)
+                yield Row("agenda in nginx", in_nginx, floor, "pages/s", is_rate=True, note=note)
 
 
 def _at_a_share(name: str, url: str, rate: float, seconds: float, cookie: str) -> Row:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
+from bench.open_page import wait_for
 from tests.sessions import wait_until_alone
 
 
@@ -64,25 +63,10 @@ def gunicorn(
             stderr=subprocess.STDOUT,
         )
     try:
-        _wait_for(port, log)
+        wait_for(port)
         yield Served(process, port, log)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(40)
         if "DATABASE_POOLED" not in environment:  # a pool's sessions stay as long as the pool
             wait_until_alone()
-
-
-def _wait_for(port: int, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            client.request("GET", "/live")
-            client.getresponse().read()
-            return
-        except OSError:
-            time.sleep(0.1)
-        finally:
-            client.close()
-    raise AssertionError(f"gunicorn did not come up: {log.read_text()}")

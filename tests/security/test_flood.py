@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.flood import _nginx
 from bench.open_page import gunicorn
+from bench.proxy import nginx
 from identity.links import personal_url
 from tests.factories import make_holder, make_meeting
 from tests.house.test_nginx import NGINX
@@ -150,7 +150,7 @@ def test_behind_nginx_one_address_waits_for_its_turns_and_nobody_else_does(port,
     beyond = 150
     over_tls = {"connection": http.client.HTTPSConnection, "context": TRUSTING}
     number = AT_ONCE + WAITING + beyond
-    with _nginx(port) as (tls_port, _place), ThreadPoolExecutor(2) as others:
+    with nginx(port) as (tls_port, _place), ThreadPoolExecutor(2) as others:
         ask(tls_port, HOLDER, [path] * 4, **over_tls)
         quiet_statuses, quiet = ask(tls_port, HOLDER, [path] * 40, pace=0.05, **over_tls)
         asking = others.submit(ask, tls_port, HOLDER, [path] * 60, pace=0.05, **over_tls)

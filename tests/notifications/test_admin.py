@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -197,12 +198,13 @@ def test_a_paused_campaign_says_why(running, staff):
     assert 'http-equiv="refresh"' not in page.text
 
 
-def test_at_night_the_page_says_when_it_goes_on(running, staff, monkeypatch):
+def test_at_night_the_page_says_when_it_goes_on(running, client, planner, monkeypatch):
     Meeting.objects.update(is_rehearsal=False)
-    night = timezone.now().replace(hour=14, minute=0)  # 22:00 in Beijing
-    monkeypatch.setattr("notifications.admin.campaigns.timezone.now", lambda: night)
+    night = (timezone.now() + timedelta(days=1)).replace(hour=14, minute=0)  # 22:00 in Beijing
+    monkeypatch.setattr("django.utils.timezone.now", lambda: night)
+    client.force_login(planner)  # whoever signed in by day is signed out
 
-    page = staff.get(page_of(running.campaign))
+    page = client.get(page_of(running.campaign))
 
     assert "现在是免打扰时段" in page.text
     assert "09:00起继续发送" in page.text

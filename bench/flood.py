@@ -196,10 +196,10 @@ def _ask(connect: Connect, paths: list[str], seconds: float) -> list[float]:
 def _flood(url: str, guesser: Guesser, paths: list[str], seconds: float) -> Iterator[list[float]]:
     """Guess links; the rate that was reached stands in the list afterwards.
 
-    The guesser's own work is nobody's load: it runs behind everything else on the machine, also
-    where that was given precedence (`chrt`).
+    The guesser's own work is no load of the portal's: it has the processors when nobody else wants
+    them.
     """
-    precedence = ["chrt", "--other", "0"] if shutil.which("chrt") else []
+    behind = ["chrt", "--idle", "0"] if shutil.which("chrt") else ["nice", "-n", "19"]
     rate: list[float] = []
     with tempfile.TemporaryDirectory() as directory:
         guesses, script = Path(directory) / "guesses", Path(directory) / "flood.lua"
@@ -207,15 +207,7 @@ def _flood(url: str, guesser: Guesser, paths: list[str], seconds: float) -> Iter
         script.write_text(LUA)
         wrk = subprocess.Popen(
             [
-                *(
-                    *precedence,
-                    "nice",
-                    "-n",
-                    "5",
-                    str(shutil.which("wrk")),
-                    "-t1",
-                    f"-c{guesser.connections}",
-                ),
+                *(*behind, str(shutil.which("wrk")), "-t1", f"-c{guesser.connections}"),
                 *(f"-d{round(seconds)}s", "-s", str(script), url),
             ],
             env={"PATHS": str(guesses), "PAUSE": str(guesser.pause), "PATH": os.environ["PATH"]},

@@ -52,7 +52,7 @@ def run(scene: Scene) -> Outcome:
             scene.wait_for_votes(VOTES)
             newest = int(NUMBER.findall(_manage("rotate_log_key", ONE))[0])
             scene.wait_for_votes(VOTES)
-            _manage("rotate_log_key", "--retire", str(newest - 1), ONE)
+            _manage("rotate_log_key", "--retire", str(newest - 1), OTHER)
             scene.wait_for_votes(VOTES)
         _manage("renew_links", str(meeting.pk), ONE)
         scene.wait_for_votes(VOTES)

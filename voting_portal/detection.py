@@ -69,6 +69,7 @@ GAUGES = (
     Gauge("PortalPollsNotClosed", "portal_meeting_overdue_seconds", 60, ("close",)),
     Gauge("PortalLogBehind", "portal_log_behind_seconds", 60),
     Gauge("PortalTransactionHangs", "portal_database_oldest_transaction_seconds", 600),
+    Gauge("PortalArchiveStands", "portal_archive_behind_seconds", 300),
     Gauge("PortalCampaignPaused", "portal_campaigns", 0, ("paused",)),
     Gauge("PortalMessagesFail", "portal_deliveries_share", 0.1, ("failed", "unknown"), unit=0.01),
     Gauge("PortalQueueOld", "portal_queue_age_seconds", 120, ("receipts", "leases")),

@@ -155,6 +155,21 @@ FACTS = (
           AND backend_type = 'client backend'
         """,
     ),
+    # What is written goes into the archive within a minute (archive_timeout), so a segment that is
+    # full and not there, or one that was refused, is late since the last one that was taken.
+    Fact(
+        "portal_archive_behind_seconds",
+        "Since when the archive has taken nothing of what PostgreSQL wrote; 0 while it takes all.",
+        """
+        SELECT '', EXTRACT(epoch FROM clock_timestamp() - COALESCE(last_archived_time, stats_reset))
+        FROM pg_stat_archiver
+        WHERE current_setting('archive_mode') <> 'off'
+          AND (last_failed_time > COALESCE(last_archived_time, '-infinity')
+               OR (pg_split_walfile_name(pg_walfile_name(pg_current_wal_lsn()))).segment_number
+                  > 1 + (pg_split_walfile_name(substring(last_archived_wal, '^[0-9A-F]{24}')))
+                    .segment_number)
+        """,
+    ),
 )
 # From the opening to the seal deliveries tell of votes, since whoever has voted is not written to
 # (notifications/progress.py): of such meetings none is counted.

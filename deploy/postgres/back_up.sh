@@ -20,6 +20,9 @@ once() {
     sync "$archive" || return 1
     mv "$made.part" "$made" || return 1
     echo "backed up and verified: $made"
+    # For a node_exporter (--collector.textfile.directory), which reads whole files only.
+    echo "portal_backup_timestamp_seconds $(date +%s)" > "$archive/portal.prom.part"
+    mv "$archive/portal.prom.part" "$archive/portal.prom"
     clear_away
 }
 

@@ -22,6 +22,7 @@ from django.conf import settings
 
 from drills.clusters import CannotRecover, Cluster, program, run
 from tests.house.test_nginx import free_port
+from voting_portal.facts import FACTS
 
 pytestmark = pytest.mark.servers
 SCRIPTS = Path(settings.BASE_DIR) / "deploy" / "postgres"
@@ -174,9 +175,36 @@ def test_the_archive_keeps_what_can_be_recovered_and_no_more(beside, tmp_path):
         recovered.stop()
 
     assert len(beside.backups) == 2
+    told = (beside.archive / "portal.prom").read_text().split()
+    assert told[0] == "portal_backup_timestamp_seconds"
+    assert int(told[1]) == pytest.approx(time.time(), abs=60)
     assert words == ["a", "b", "c", "d"]
     assert beside.segments[0] == beside.first_of(oldest)
     assert "too old, removed" in done.stdout
+
+
+def test_an_archive_that_takes_nothing_is_late_until_it_takes_again(beside):
+    (fact,) = (fact for fact in FACTS if fact.name == "portal_archive_behind_seconds")
+    wal, away = beside.archive / "wal", beside.archive / "away"
+
+    def behind() -> float:
+        with beside.connect() as connection:
+            return sum(float(seconds) for _label, seconds in connection.execute(fact.sql))
+
+    beside.write("a")
+    while_well = behind()
+    wal.rename(away)
+    wal.touch()
+    with beside.connect() as connection:
+        connection.execute("INSERT INTO said VALUES ('b')")
+        connection.execute("SELECT pg_switch_wal()")
+    until(lambda: behind() > 1, "the delay")
+    wal.unlink()
+    away.rename(wal)
+    beside.write("c")
+
+    assert while_well == 0
+    until(lambda: behind() == 0, "the end of the delay")
 
 
 def test_a_backup_that_is_not_what_was_copied_is_not_kept_and_removes_nothing(beside):

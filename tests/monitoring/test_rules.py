@@ -23,6 +23,7 @@ PROMETHEUS_ALONE = {
     "PortalDatabaseGone",
     "PortalRedisGone",
     "PortalTimerStands",
+    "PortalBackupOld",
     "PortalBallotsFail",
     "PortalPagesFail",
     "PortalPagesSlow",

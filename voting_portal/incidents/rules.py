@@ -97,6 +97,14 @@ RULES = {
             after=_MINUTE,
         ),
         Rule(
+            "PortalArchiveStands",
+            _("数据库归档停止"),
+            _SECONDS,
+            Severity.PAGE,
+            Role.SYSTEM,
+            after=_MINUTE,
+        ),
+        Rule(
             "PortalCampaignPaused",
             _("发送批次已暂停"),
             _("%(value)s个批次"),

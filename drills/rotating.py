@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from datetime import timedelta
 
 from django.utils import timezone
@@ -25,7 +26,7 @@ from drills.parts import ROOT
 from drills.people import Crowd, make_meeting, voters_of
 from drills.phones import Phone
 from drills.scene import Scene, wait_until
-from meetings import keys, lifecycle
+from meetings import keys, lifecycle, live
 from meetings.models import Meeting
 from voting_portal.common import ids
 
@@ -59,6 +60,7 @@ def run(scene: Scene) -> Outcome:
 
     keys.forget()  # what signs the links of those who come now
     renewed = voters_of(meeting)
+    time.sleep(live.RETRY_SECONDS)  # no message arrives sooner
     under_way = scene.load("rotating", Crowd(people[half:])).verified(UNDER_WAY)
     after = scene.load("rotating", Crowd(renewed[half + UNDER_WAY :]))
     with after.running(PHONES):

@@ -33,7 +33,7 @@ _MAC_BYTES = 11
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 
-MeetingOf = Callable[[int], live.LiveMeeting | None]
+MeetingOf = Callable[[int, int], live.LiveMeeting | None]  # of a number and a key id
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def read_link(text: str, *, meeting_of: MeetingOf = live.live_meeting) -> Link |
     key_id, meeting_id = head >> ids.MEETING_BITS, head & ids.MAX_MEETING
     if not (key_id > 0 and 0 < index <= ids.MAX_INDEX):
         return None
-    meeting = meeting_of(meeting_id)
+    meeting = meeting_of(meeting_id, key_id)
     key = meeting.link_keys.get(key_id) if meeting else None
     mac = (high * _BLOCK + middle) * _BLOCK + low
     if key is None or mac >> 8 * _MAC_BYTES:

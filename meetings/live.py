@@ -1,7 +1,7 @@
 """Live meetings as this process knows them: enough to judge a link without a query.
 
-The table is read again when it is older than REFRESH_SECONDS, or RETRY_SECONDS for a meeting that
-it lacks; what decides a vote is always the database (ballots/casting.py).
+The table is read again when it is older than REFRESH_SECONDS, or RETRY_SECONDS for a meeting or a
+key of its links that it lacks; what decides a vote is always the database (ballots/casting.py).
 """
 
 from __future__ import annotations
@@ -64,20 +64,29 @@ class Stale(Exception):
     """The table is too old to answer without a query."""
 
 
-def live_meeting(meeting_id: int) -> LiveMeeting | None:
-    """The meeting, or None when it takes no links (never invited, or its keys are destroyed)."""
-    limit = REFRESH_SECONDS if meeting_id in _Known.table else RETRY_SECONDS
+def live_meeting(meeting_id: int, key_id: int | None = None) -> LiveMeeting | None:
+    """The meeting, or None when it takes no links (never invited, or its keys are destroyed).
+
+    With a `key_id`, whoever renewed the links a second ago is known of, too.
+    """
+    limit = _oldest(meeting_id, key_id)
     if time.monotonic() - _Known.read_at > limit:
         _read_table(older_than=limit)
     return _Known.table.get(meeting_id)
 
 
-def known_meeting(meeting_id: int) -> LiveMeeting | None:
+def known_meeting(meeting_id: int, key_id: int | None = None) -> LiveMeeting | None:
     """As `live_meeting`, but Stale where that would ask the database."""
-    limit = REFRESH_SECONDS if meeting_id in _Known.table else RETRY_SECONDS
-    if time.monotonic() - _Known.read_at > limit:
+    if time.monotonic() - _Known.read_at > _oldest(meeting_id, key_id):
         raise Stale
     return _Known.table.get(meeting_id)
+
+
+def _oldest(meeting_id: int, key_id: int | None) -> float:
+    """How many seconds old the table may be to answer for this meeting and key of its links."""
+    known = _Known.table.get(meeting_id)
+    is_there = known is not None and (key_id is None or key_id in known.link_keys)
+    return REFRESH_SECONDS if is_there else RETRY_SECONDS
 
 
 def agenda(meeting_id: int) -> Agenda:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from io import StringIO
 from urllib.parse import urlsplit
 
@@ -105,6 +106,18 @@ def test_renewed_links_hold_beside_the_old_ones_until_a_second_person_ends_those
         ("links.renewed", "operator:1"),
         ("links.ended", "operator:2"),
     ]
+
+
+def test_a_second_after_links_were_renewed_every_process_knows_the_new_ones(holder, monkeypatch):
+    opens(personal_url(holder.pk, 0))
+    known_elsewhere = live._Known.table
+    reissuing.renew_links(holder.meeting_id, by="operator:1", now=NOW)
+    new = personal_url(holder.pk, 0)
+
+    monkeypatch.setattr(live._Known, "table", known_elsewhere)
+    monkeypatch.setattr(live._Known, "read_at", time.monotonic() - live.RETRY_SECONDS - 0.1)
+
+    assert opens(new)
 
 
 def test_nothing_is_ended_before_there_is_a_new_key(holder):

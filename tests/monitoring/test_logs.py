@@ -21,6 +21,7 @@ from tests.house.test_environment import ROOT
 from tests.monitoring.log_lines import SCHEMA, faults_of, faulty
 from tests.security.test_security_record import FACTS
 from tests.security.test_security_record import SCHEMA as OF_THE_RECORD
+from voting_portal import tasks
 from voting_portal.common.logs import JsonFormatter, request_id
 
 START = '{"at": "2026-11-22T22:27:00+00:00", "level": "INFO", "logger": "a", "request": ""'
@@ -79,8 +80,13 @@ def lines_of(log: Path) -> list[str]:
     return log.read_text().splitlines()
 
 
-def run_for_a_while(log: Path, *command: str, until: str, **environment: str) -> list[str]:
-    """What a process says, on both its outputs, from its start until it is told to end."""
+def run_for_a_while(
+    log: Path, *command: str, until: str, times: int = 1, **environment: str
+) -> list[str]:
+    """What a process says, on both its outputs, from its start until it is told to end.
+
+    That is when it has said `until` so many times.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *command],
@@ -95,7 +101,7 @@ def run_for_a_while(log: Path, *command: str, until: str, **environment: str) ->
         )
     try:
         deadline = time.monotonic() + 40
-        while until not in log.read_text():
+        while log.read_text().count(until) < times:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
@@ -108,31 +114,50 @@ def run_for_a_while(log: Path, *command: str, until: str, **environment: str) ->
     return lines_of(log)
 
 
-@pytest.mark.servers
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    ("service", "until"),
-    [
-        ("worker-periodic", "ready."),
-        ("beat", "Sending due task"),
-        ("sequencer", "Sequencing"),
-    ],
-)
-def test_every_line_of_a_process_is_one(tmp_path, service, until):
+def program_of(service: str) -> list[str]:
+    """What docker-compose.yml has a service run, saying more."""
     compose = (ROOT / "docker-compose.yml").read_text()
     written = compose.partition(f"\n  {service}:\n")[2].partition("command:")[2]
     command = written.removeprefix(" >-\n").partition("\n    restart")[0]
     words = command.partition("healthcheck")[0].partition("stop_grace")[0].split()
     words = [word for word in words if not word.startswith(("--loglevel", "--schedule"))]
-    program = ["-m", *words, "--loglevel=INFO"] if words[0] == "celery" else words[1:]
-    if service == "beat":
-        program.append(f"--schedule={tmp_path}/beat")
+    return ["-m", *words, "--loglevel=INFO"] if words[0] == "celery" else words[1:]
 
-    lines = run_for_a_while(tmp_path / "log", *program, until=until)
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
+def test_every_line_of_beat_and_of_the_sequencer_is_one(tmp_path):
+    schedule = f"--schedule={tmp_path}/beat"
+    beat = run_for_a_while(
+        tmp_path / "beat.log", *program_of("beat"), schedule, until="Sending due task"
+    )
+    sequencer = run_for_a_while(
+        tmp_path / "sequencer.log", *program_of("sequencer"), until="Sequencing"
+    )
+
+    assert beat
+    assert sequencer
+    assert faulty([line for line in beat + sequencer if line not in LAST_WORDS]) == []
+
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
+def test_the_lines_of_a_task_name_the_request_that_asked_for_it(tmp_path):
+    token = request_id.set("0123456789ab")
+    tasks.note_the_time.delay()
+    request_id.reset(token)
+    tasks.note_the_time.delay()
+
+    lines = run_for_a_while(
+        tmp_path / "log", *program_of("worker-periodic"), until="succeeded", times=2
+    )
 
     own = [line for line in lines if line not in LAST_WORDS]
-    assert own
     assert faulty(own) == []
+    ended = [json.loads(line)["request"] for line in own if "succeeded in" in line]
+    assert ended[0] == "0123456789ab"
+    assert len(ended[1]) == 12
+    assert ended[1] != ended[0]
 
 
 @pytest.mark.servers
@@ -164,6 +189,7 @@ def test_an_error_that_nobody_caught_is_a_line_and_no_text():
 import threading, warnings
 import django
 django.setup()
+from voting_portal import tasks
 from voting_portal.common.logs import write_what_escapes
 write_what_escapes()
 warnings.warn("account A123456789")

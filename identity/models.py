@@ -135,7 +135,9 @@ class Assertion(models.Model):
 class Challenge(models.Model):
     """A one-time code sent to a holder's registered phone (身份核验), bound to one browser."""
 
-    holder = models.ForeignKey(Holder, models.DO_NOTHING, db_constraint=False, related_name="+")
+    holder = models.ForeignKey(
+        Holder, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )  # the index below begins with it
     phone_index = models.BinaryField(max_length=16)
     browser_hash = models.BinaryField(max_length=32)
     code_hash = models.BinaryField(max_length=32)

@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
                 ('expires_at', models.DateTimeField()),
                 ('tries', models.PositiveSmallIntegerField(default=0)),
                 ('passed_at', models.DateTimeField(null=True)),
-                ('holder', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='meetings.holder')),
+                ('holder', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='meetings.holder')),
             ],
         ),
         migrations.CreateModel(

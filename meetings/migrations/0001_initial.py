@@ -204,7 +204,7 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField(verbose_name='时间')),
                 ('details', models.JSONField(default=dict, verbose_name='详情')),
                 ('link', models.BinaryField(db_default=b'', max_length=32)),
-                ('meeting', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='journal', to='meetings.meeting', verbose_name='股东会')),
+                ('meeting', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='journal', to='meetings.meeting', verbose_name='股东会')),
             ],
             options={
                 'verbose_name': '会务日志',
@@ -234,7 +234,7 @@ class Migration(migrations.Migration):
                 ('person_index', models.BinaryField(max_length=16, null=True)),
                 ('phone_index', models.BinaryField(max_length=16)),
                 ('sealed', models.BinaryField()),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='contacts', to='meetings.meeting')),
+                ('meeting', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='contacts', to='meetings.meeting')),
             ],
         ),
         migrations.CreateModel(

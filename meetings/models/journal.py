@@ -16,7 +16,12 @@ class JournalEntry(models.Model):
     """
 
     meeting = models.ForeignKey(
-        Meeting, models.PROTECT, related_name="journal", null=True, verbose_name=_("股东会")
+        Meeting,
+        models.PROTECT,
+        related_name="journal",
+        null=True,
+        db_index=False,  # the index below begins with it
+        verbose_name=_("股东会"),
     )
     verb = models.CharField(_("事项"), max_length=40)  # "register.approved"
     actor = models.CharField(_("操作者"), max_length=60)  # "operator:3", "system:beat"

@@ -30,7 +30,9 @@ class Contact(models.Model):
     """A phone from a contact file (联系方式), by account or 一码通: sealed, and kept for the next
     version of the register, too."""
 
-    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="contacts")
+    meeting = models.ForeignKey(
+        Meeting, models.PROTECT, related_name="contacts", db_index=False
+    )  # the indexes below begin with it
     account_index = models.BinaryField(max_length=16, null=True)
     person_index = models.BinaryField(max_length=16, null=True)
     phone_index = models.BinaryField(max_length=16)

@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -249,3 +250,16 @@ def test_an_answer_says_nothing_of_how_it_was_made(production):
     assert answer.headers["Server"] == "gunicorn"
     assert "X-Powered-By" not in answer.headers
     assert not {b"Traceback", b"Django", b"DEBUG"} & set(answer.body.split())
+
+
+def test_files_are_named_by_their_content_and_kept_for_ever(production):
+    page = production.ask("GET", "/").body.decode()
+    named = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page))
+
+    kept = {path: production.ask("GET", path).headers["Cache-Control"] for path in named}
+
+    assert style(production) in named
+    assert all(re.search(r"\.[0-9a-f]{12}\.\w+$", path) for path in named)
+    assert set(kept.values()) == {"max-age=315360000, public, immutable"}
+    plain = re.sub(r"\.[0-9a-f]{12}\.", ".", style(production))
+    assert "immutable" not in production.ask("GET", plain).headers["Cache-Control"]

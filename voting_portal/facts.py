@@ -16,12 +16,13 @@ from datetime import datetime
 import redis
 from django.conf import settings
 from django.core.cache import cache
-from django.db import Error, connection, transaction
+from django.db import Error, connection, connections, transaction
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ballots.log import sequencer
 from retention import periods
+from voting_portal import replica
 
 TIMER_KEY = "timer-rang"
 DELIVERIES_KEY, DELIVERIES_SECONDS = "metrics-deliveries", 60
@@ -214,6 +215,8 @@ class Facts(Collector):
         if database:
             with contextlib.suppress(Error):
                 families.append(DELIVERIES.family(_deliveries()))
+            with contextlib.suppress(Error):
+                families += _of_the_replica()
         yield GaugeMetricFamily("portal_database_up", "PostgreSQL answers.", value=database)
         yield GaugeMetricFamily("portal_redis_up", "Redis answers.", value=redis_is)
         yield from families
@@ -225,6 +228,20 @@ def _of_the_log() -> GaugeMetricFamily:
         "How long the oldest entry waits for the ballot log.",
         value=sequencer.seconds_behind(),
     )
+
+
+def _of_the_replica() -> list[GaugeMetricFamily]:
+    """Without a series where there is no replica; without an age where it does not answer."""
+    up = GaugeMetricFamily("portal_replica_up", "The replica answers, and follows the primary.")
+    behind = GaugeMetricFamily(
+        "portal_replica_behind_seconds", "How old the replica is; 0 while it has replayed all."
+    )
+    if replica.REPLICA in connections.databases:
+        seconds = replica.seconds_behind()
+        up.add_metric([], float(seconds is not None))
+        if seconds is not None:
+            behind.add_metric([], seconds)
+    return [up, behind]
 
 
 def _ask(fact: Fact) -> dict[str, float]:

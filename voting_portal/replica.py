@@ -82,27 +82,62 @@ def _is_fit() -> bool:
     """Whether the replica has caught up with this moment, or does so in PATIENCE_SECONDS."""
     if time.monotonic() < _Rest.until:
         return False
-    with connections["default"].cursor() as cursor:
-        cursor.execute("SELECT pg_current_wal_flush_lsn()::text")
-        ((written,),) = cursor.fetchall()
+    written = _written()
     why = "behind"
     deadline = time.monotonic() + PATIENCE_SECONDS
     try:
         while time.monotonic() < deadline:
-            with connections[REPLICA].cursor() as cursor:
-                # A replica that was promoted replays nothing, and is a database of its own.
-                cursor.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [written])
-                ((has_it,),) = cursor.fetchall()
-            if has_it:
+            # A replica that was promoted replays nothing, and is a database of its own.
+            if _ask_the_replica("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", written):
                 return True
             time.sleep(0.01)
     except Error:
         why = "gone"
-        with contextlib.suppress(Error):
-            connections[REPLICA].close()
     _Rest.until = time.monotonic() + REST_SECONDS
     log.warning("the replica is %s: lists are read from the primary", why)
     return False
+
+
+def seconds_behind() -> float | None:
+    """How old the replica is, which there must be: 0 when it has replayed all that is written.
+
+    None when it does not answer, or follows the primary no more.
+    """
+    written = _written()
+    try:
+        age = _ask_the_replica(
+            """
+            SELECT CASE WHEN NOT pg_is_in_recovery() THEN NULL
+                        WHEN pg_last_wal_replay_lsn() >= %s::pg_lsn THEN 0
+                        ELSE EXTRACT(epoch FROM clock_timestamp() - COALESCE(
+                            pg_last_xact_replay_timestamp(), pg_postmaster_start_time())) END
+            """,
+            written,
+        )
+    except Error:
+        return None
+    return None if age is None else float(age)
+
+
+def _written() -> str:
+    """How far the primary has written."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT pg_current_wal_flush_lsn()::text")
+        ((written,),) = cursor.fetchall()
+    return str(written)
+
+
+def _ask_the_replica(sql: str, written: str) -> Any:
+    """The one value that it answers; django.db.Error when it does not, and a new try next time."""
+    try:
+        with connections[REPLICA].cursor() as cursor:
+            cursor.execute(sql, [written])
+            ((value,),) = cursor.fetchall()
+    except Error:
+        with contextlib.suppress(Error):
+            connections[REPLICA].close()
+        raise
+    return value
 
 
 def forget() -> None:

@@ -9,11 +9,13 @@ import pytest
 from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from meetings.models import Issuer
 from tests.deploy.standby import PORT, standby
 from tests.factories import make_issuer, make_operator
 from voting_portal import embedded, env, replica
+from voting_portal.facts import Facts
 
 pytestmark = [
     pytest.mark.servers,
@@ -53,6 +55,13 @@ def lists(transactional_db, copy, monkeypatch):
     del connections["replica"]
     del connections.databases["replica"]
     replica.forget()
+
+
+def wait_for(is_so) -> None:
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -118,6 +127,49 @@ def test_a_replica_that_is_gone_is_left_alone_until_it_is_back(lists, staff, cop
     replica.forget()
     assert "主库所见" in staff.get(ISSUERS).text
     assert lists()
+
+
+def told() -> dict[str, list[float]]:
+    """What the monitoring hears of the replica."""
+    families = Facts(now=timezone.now()).collect()
+    return {
+        family.name.removeprefix("portal_replica_"): [s.value for s in family.samples]
+        for family in families
+        if family.name.startswith("portal_replica_")
+    }
+
+
+def test_the_monitoring_hears_how_old_the_replica_is(lists, copy):
+    make_issuer()
+    wait_for(lambda: told() == {"up": [1], "behind_seconds": [0]})
+
+    copy.ask("SELECT pg_wal_replay_pause()")
+    try:
+        make_issuer()
+        behind = told()
+        time.sleep(0.2)
+        later = told()
+    finally:
+        copy.ask("SELECT pg_wal_replay_resume()")
+
+    assert behind["up"] == [1]
+    assert 0 < behind["behind_seconds"][0] < later["behind_seconds"][0] - 0.1
+    wait_for(lambda: told() == {"up": [1], "behind_seconds": [0]})
+
+
+def test_the_monitoring_hears_that_the_replica_is_gone(lists, copy):
+    copy.stop()
+    try:
+        gone = told()
+    finally:
+        copy.start()
+
+    assert gone == {"up": [0], "behind_seconds": []}
+    wait_for(lambda: told()["up"] == [1])
+
+
+def test_where_there_is_no_replica_nothing_is_told_of_it(transactional_db):
+    assert told() == {"up": [], "behind_seconds": []}
 
 
 def test_a_post_from_a_list_is_decided_by_the_primary(lists, staff):

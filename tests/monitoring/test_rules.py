@@ -24,6 +24,7 @@ PROMETHEUS_ALONE = {
     "PortalRedisGone",
     "PortalTimerStands",
     "PortalBackupOld",
+    "PortalReplicaBehind",
     "PortalBallotsFail",
     "PortalPagesFail",
     "PortalPagesSlow",

@@ -2,8 +2,10 @@
 
 Reads what `make stress` (bench/stress.json: processor time of a look and of a vote, by process) and
 `make bench` (bench/results.json: messages, receipts, registers, the log) wrote and prints the table
-that docs/capacity.md quotes. Every assumption is an option. The bench runs client and server on the
-same cores, so a rate a core is a lower bound and the cores here are an upper one.
+that docs/capacity.md quotes. Both are of the machine at hand and no part of the repository; what
+the document was computed from is kept in bench/measured.json. Every assumption is an option. The
+bench runs client and server on the same cores, so a rate a core is a lower bound and the cores here
+are an upper one.
 """
 
 from __future__ import annotations

@@ -189,7 +189,6 @@ def test_an_error_that_nobody_caught_is_a_line_and_no_text():
 import threading, warnings
 import django
 django.setup()
-from voting_portal import tasks
 from voting_portal.common.logs import write_what_escapes
 write_what_escapes()
 warnings.warn("account A123456789")

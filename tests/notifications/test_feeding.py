@@ -25,6 +25,7 @@ from notifications.wording import default_wording
 from tests.factories import make_holders, make_meeting
 from tests.gateways import lines
 from tests.gateways.lines import until
+from tests.monitoring.log_lines import faulty
 from tests.notifications.conftest import APPROVER, PLANNER
 from voting_portal.gateways import pacing
 from voting_portal.gateways.simulator.carrier import Faults, is_reachable
@@ -210,6 +211,24 @@ def test_a_second_process_is_refused(start_process):
 
     with pytest.raises(CommandError, match="Another process"):
         call_command("run_gateway", "cmpp")
+
+
+def test_every_line_of_its_life_is_one_of_the_schema(carrier, start_process):
+    process = start_process()
+    campaign = start_campaign(20)
+    until(lambda: is_done(campaign), seconds=40)
+
+    carrier.hang_up()
+    said = [process.stderr.readline().rstrip("\n")]
+    while " ended: " not in said[-1]:
+        assert said[-1], "it ended"
+        said.append(process.stderr.readline().rstrip("\n"))
+    process.send_signal(signal.SIGTERM)
+    said += process.stderr.read().splitlines()
+
+    assert process.wait(timeout=40) == 0
+    assert faulty(said) == []
+    assert json.loads(said[-1])["message"] == "cmpp: ending."
 
 
 def test_the_end_on_request_leaves_nothing_unknown(carrier, start_process):

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ max_requests, max_requests_jitter = 50_000, 5_000
 limit_request_line, limit_request_fields, limit_request_field_size = 4_094, 60, 8_190
 # Signals are enough: a socket to steer it by would lie in the home directory, one for all servers.
 control_socket_disable = True
+DEFER_ACCEPT_SECONDS = 5  # then a connection without a request is accepted all the same
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
 # Workers count for /metrics in files here, which are summed when somebody asks.
@@ -35,6 +37,18 @@ _counts = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtem
 accesslog = "-" if os.environ.get("ACCESS_LOG", "on") == "on" else None
 access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"
 errorlog = "-"
+
+
+def when_ready(server: Any) -> None:
+    """Have the kernel hold a connection back until its request is there.
+
+    A thread takes a connection as soon as it is accepted and would wait for the request with it.
+    """
+    for listener in server.LISTENERS:
+        if listener.sock.family != socket.AF_UNIX:
+            listener.sock.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT_SECONDS
+            )
 
 
 def child_exit(_server: Any, worker: Any) -> None:

@@ -1,14 +1,19 @@
-"""What gunicorn writes down of a request."""
+"""How gunicorn serves, and what it writes down of a request."""
 
 from __future__ import annotations
 
+import http.client
 import runpy
+import socket
+import time
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
 from gunicorn.config import Config
+
+from tests.deploy.serving import gunicorn
 
 CODE = "0Hb85ABCDEFGHJKMNPQRSTUVW"
 
@@ -65,3 +70,22 @@ def test_workers_and_threads_come_from_the_environment(monkeypatch):
 
     assert (configured["workers"], configured["threads"]) == (3, 7)
     assert configured["worker_class"] == "gthread"
+
+
+@pytest.mark.servers
+@pytest.mark.django_db(transaction=True)
+def test_connections_without_a_request_take_no_thread(tmp_path):
+    with gunicorn(tmp_path, workers=1, threads=1) as served:
+        place = ("127.0.0.1", served.port)
+        silent = [socket.create_connection(place) for _connection in range(3)]
+        began = time.monotonic()
+        client = http.client.HTTPConnection(*place, timeout=20)
+        client.request("GET", "/live")
+        status = client.getresponse().status
+        seconds = time.monotonic() - began
+        client.close()
+        for connection in silent:
+            connection.close()
+
+    assert status == 200
+    assert seconds < 4

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 MOST_RESTART_SECONDS = 5.0
+FULLY_BUSY = 0.95  # of all cores: whoever wants one waits for others
 
 
 class Skipped(Exception):
@@ -20,13 +21,25 @@ class Skipped(Exception):
 class Restart:
     """A part that was ended, and the seconds from its end until it worked again.
 
-    The processor's seconds tell what of them is the part's own on a machine that others use too;
-    0 where the part restarted itself.
+    On a machine that others use too, `busy` is the part of all cores that worked meanwhile, for
+    whomever, and the processor's seconds are the part's own; 0 where it restarted itself.
     """
 
     part: str
     seconds: float
+    busy: float
     processor_seconds: float = 0.0
+
+    def is_slow(self) -> bool:
+        """Over the limit by itself: with cores to be had, or with more work than the limit."""
+        is_late = self.seconds > MOST_RESTART_SECONDS
+        return is_late and (self.busy < FULLY_BUSY or self.processor_seconds > MOST_RESTART_SECONDS)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.part} needed {self.seconds:.1f} s to work again"
+            f" ({self.processor_seconds:.1f} s of a processor, all of them {self.busy:.0%} busy)"
+        )
 
 
 @dataclass

@@ -15,6 +15,7 @@ from pathlib import Path
 from drills import Outcome, Restart, Skipped, books
 from drills.parts import Part
 from drills.phones import NoAnswer, Phone, Unexpected
+from drills.processor_time import Since
 from drills.scene import Scene, wait_until
 
 SPARE_MB = 100  # beside what the database has now
@@ -60,14 +61,13 @@ def _fill_up(scene: Scene, outcome: Outcome, filler: Path) -> None:
         wait_until(lambda: _fill(filler) and time.monotonic() > ends, what="time", seconds=999)
         is_read, was_up = _is_read(load.phone(scene.crowd.take(1)[0])), postgres.is_running()
         filler.unlink()
-        postgres.ended_at = time.monotonic()
+        postgres.ended = Since()
         if not was_up:
             outcome.notes.append("PostgreSQL had stopped itself (PANIC) and was started again")
             postgres.start()
         wait_until(lambda: postgres.is_up(postgres), what="PostgreSQL")
-        outcome.restarts.append(
-            Restart("postgres (room again)", time.monotonic() - postgres.ended_at)
-        )
+        ended = postgres.ended
+        outcome.restarts.append(Restart("postgres (room again)", ended.seconds(), ended.busy()))
         scene.wait_for_votes(VOTES)
     books.reconnect()
     refused = [failure for failure in load.failures if "HTTP 5" in failure]

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 
 from drills import Outcome, Restart, books
 from drills.history import Answer
 from drills.parts import Part
-from drills.processor_time import children
+from drills.processor_time import Since, children
 from drills.scene import Scene, wait_until
 
 VOTES_QUICK, VOTES_FULL = 15, 300  # that are confirmed before each kill
@@ -47,11 +46,11 @@ def _kill_all(postgres: Part) -> Restart:
 def _kill_backend(postgres: Part) -> Restart:
     """The postmaster ends the others, recovers, and takes connections again."""
     backend = _backend(postgres)
-    began = time.monotonic()
+    ended = Since()
     os.kill(backend, signal.SIGKILL)
     wait_until(lambda: backend not in children(postgres.pid), what="the end of a backend")
     wait_until(lambda: postgres.is_up(postgres), what="PostgreSQL")
-    return Restart("postgres (a backend)", time.monotonic() - began)
+    return Restart("postgres (a backend)", ended.seconds(), ended.busy())
 
 
 def _kill_postmaster(postgres: Part) -> Restart:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from drills import Outcome, Restart
 from drills.parts import Part
-from drills.processor_time import children
+from drills.processor_time import Since, children
 from drills.scene import Scene, wait_until
 
 VOTES_QUICK, VOTES_FULL = 12, 200
@@ -43,8 +42,8 @@ def run(scene: Scene) -> Outcome:
 
 def _kill_worker(web: Part) -> Restart:
     """The master must replace it."""
-    began = time.monotonic()
+    ended = Since()
     dead = web.kill_child()
     wait_until(lambda: bool(set(children(web.pid)) - {dead}), what=f"another worker of {web.name}")
     wait_until(lambda: web.is_up(web), what=web.name)
-    return Restart(f"{web.name} (a worker)", time.monotonic() - began)
+    return Restart(f"{web.name} (a worker)", ended.seconds(), ended.busy())

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drills import Restart
-from drills.processor_time import children, seconds_of
+from drills.processor_time import Since, children, seconds_of
 
 WAIT_SECONDS = 40.0
 STOP_SECONDS = 20.0
@@ -41,7 +41,7 @@ class Part:
     process: subprocess.Popen[bytes] | None = None
     is_wanted: bool = True
     begun_at: int = 0  # where its log stood when it was started last
-    ended_at: float = 0.0
+    ended: Since = field(default_factory=Since)
 
     @property
     def pid(self) -> int:
@@ -69,7 +69,7 @@ class Part:
     def kill(self) -> None:
         """kill -9 of all its processes, as when its container or host is gone."""
         assert self.process is not None
-        self.ended_at = time.monotonic()
+        self.ended = Since()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -77,13 +77,13 @@ class Part:
     def kill_leader(self) -> None:
         """kill -9 of its first process only: its children find out by themselves."""
         assert self.process is not None
-        self.ended_at = time.monotonic()
+        self.ended = Since()
         self.process.kill()
         self.process.wait()
 
     def kill_child(self) -> int:
         """kill -9 of one child; its parent must replace it. Returns the pid."""
-        self.ended_at = time.monotonic()
+        self.ended = Since()
         pid = children(self.pid)[0]
         os.kill(pid, signal.SIGKILL)
         return pid
@@ -91,8 +91,8 @@ class Part:
     def restart(self) -> Restart:
         """Start it after its end; the seconds count from there."""
         self.start()
-        seconds = time.monotonic() - self.ended_at
-        return Restart(self.name, seconds, seconds_of({self.name: [self.pid]})[self.name])
+        own = seconds_of({self.name: [self.pid]})[self.name]
+        return Restart(self.name, self.ended.seconds(), self.ended.busy(), own)
 
     def stop(self) -> None:
         """End it politely, then by force; whatever is left of its group goes as well."""
@@ -105,7 +105,7 @@ class Part:
         except subprocess.TimeoutExpired:
             pass
         finally:
-            self.ended_at = time.monotonic()
+            self.ended = Since()
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()

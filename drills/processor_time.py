@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,6 +16,24 @@ def seconds_of(leaders: Mapping[str, Iterable[int]]) -> dict[str, float]:
         name: sum(_of(pid) for leader in pids for pid in group_of(leader)) / TICKS
         for name, pids in leaders.items()
     }
+
+
+class Since:
+    """The seconds from the moment at which it was made, and what the cores did in them."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self._before = busy_and_all()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    def busy(self) -> float:
+        """The part of all cores that worked for anybody, 0 to 1."""
+        worked, all_there_were = (
+            now - before for now, before in zip(busy_and_all(), self._before, strict=True)
+        )
+        return worked / max(all_there_were, 1 / TICKS)
 
 
 def children(pid: int) -> list[int]:

@@ -7,6 +7,7 @@ import time
 from drills import Outcome
 from drills.history import Answer
 from drills.phones import NoAnswer, Phone
+from drills.processor_time import Since
 from drills.scene import Scene
 
 AWAY_QUICK, AWAY_FULL = 20.0, 300.0
@@ -37,7 +38,7 @@ def run(scene: Scene) -> Outcome:
     outcome.expect(status == 200, f"/ready is {status} without Redis; voting could go on")
     outcome.expect('"redis": "no answer"' in body, f"/ready does not say so: {body}")
     time.sleep(max(0.0, ends - time.monotonic()))
-    server.ended_at = time.monotonic()
+    server.ended = Since()
     outcome.restarts.append(server.restart())
     for person in strangers:
         phone = load.phone(person)

@@ -13,8 +13,6 @@ from drills import MOST_RESTART_SECONDS, Outcome
 
 LOST = ("LOST", "VANISHED", "UNLOGGED", "FORK", "GAP")
 DOUBLE = ("TWICE",)
-# Load average a core from which a slow restart tells more of the machine than of the part.
-BUSY = 3
 
 
 @dataclass(frozen=True)
@@ -45,17 +43,9 @@ class Line:
         seconds: float,
         skipped: str,
     ) -> Line:
-        slow = [
-            f"SLOW: {restart.part} needed {restart.seconds:.1f} s to work again"
-            f" ({restart.processor_seconds:.1f} s of a processor)"
-            for restart in outcome.restarts
-            if restart.seconds > MOST_RESTART_SECONDS
-        ]
-        load, cores = os.getloadavg()[0], os.cpu_count() or 1
-        is_busy = load > BUSY * cores
-        faults = [*outcome.faults, *([] if is_busy else slow)]
-        if slow and is_busy:
-            outcome.notes += [f"{line}; load {load:.0f} on {cores} cores" for line in slow]
+        late = [one for one in outcome.restarts if one.seconds > MOST_RESTART_SECONDS]
+        faults = [*outcome.faults, *(f"SLOW: {one}" for one in late if one.is_slow())]
+        notes = [*outcome.notes, *(str(one) for one in late if not one.is_slow())]
         return cls(
             drill=name,
             shows=shows,
@@ -68,7 +58,7 @@ class Line:
             seconds=round(seconds, 1),
             verdict="left out" if skipped else "FAILED" if faults else "passed",
             faults=faults,
-            notes=outcome.notes,
+            notes=notes,
         )
 
     def one_line(self) -> str:

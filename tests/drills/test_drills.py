@@ -14,6 +14,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from drills import Outcome, Restart
+from drills.processor_time import Since
+from drills.report import Line
+
 pytestmark = pytest.mark.servers
 
 HERE = ("double_submits", "kill_postgres", "kill_redis", "bad_input")
@@ -78,6 +82,35 @@ def test_the_report_is_dated_and_says_what_was_done(report):
     assert text.startswith("# Drills of 20")
     assert all(f"| {name} | " in text for name in HERE)
     assert sum(line["kills"] for line in report["drills"]) >= 5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "busy", "own", "verdict"),
+    [
+        (4.9, 0.2, 1.0, "passed"),
+        (5.1, 0.9, 1.0, "FAILED"),
+        (60.0, 1.0, 1.0, "passed"),
+        (6.0, 1.0, 5.1, "FAILED"),
+    ],
+    ids=["in time", "with cores to be had", "behind others", "by its own work"],
+)
+def test_a_slow_restart_is_a_fault_unless_others_had_all_cores(seconds, busy, own, verdict):
+    outcome = Outcome(restarts=[Restart("web-1", seconds, busy, own)])
+
+    line = Line.of("kill_web", "", outcome, acknowledged=0, seconds=1, skipped="")
+
+    assert line.verdict == verdict
+    assert len(line.faults + line.notes) == (seconds > 5)
+
+
+def test_how_busy_the_cores_were_is_measured():
+    since = Since()
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        pass
+
+    assert since.seconds() >= 0.5
+    assert 0.9 / os.cpu_count() < since.busy() <= 1
 
 
 def test_stopped_in_the_middle_nothing_is_left_running(directory):

@@ -96,7 +96,11 @@ class VoteImport(models.Model):
     """A file of votes of another channel as it was received; the votes themselves: OtherVote."""
 
     meeting = models.ForeignKey(
-        Meeting, models.PROTECT, related_name="vote_imports", verbose_name=_("股东会")
+        Meeting,
+        models.PROTECT,
+        db_index=False,
+        related_name="vote_imports",
+        verbose_name=_("股东会"),
     )
     channel = models.CharField(_("渠道"), max_length=8, choices=Channel)
     file_name = models.CharField(_("文件名"), max_length=255)
@@ -208,7 +212,11 @@ class Tally(models.Model):
     """
 
     meeting = models.ForeignKey(
-        Meeting, models.PROTECT, related_name="tallies", verbose_name=_("股东会")
+        Meeting,
+        models.PROTECT,
+        db_index=False,
+        related_name="tallies",
+        verbose_name=_("股东会"),
     )
     version = models.PositiveSmallIntegerField(_("版本"), default=1)
     reason = models.CharField(_("更正原因"), max_length=300, blank=True)

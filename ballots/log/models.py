@@ -115,7 +115,9 @@ class Checkpoint(models.Model):
 class Cosignature(models.Model):
     """A scrutineer's own signature under a checkpoint (监票人签名)."""
 
-    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="cosignatures")
+    meeting = models.ForeignKey(
+        Meeting, models.PROTECT, db_index=False, related_name="cosignatures"
+    )
     size = models.BigIntegerField()  # of the checkpoint
     name = models.CharField(_("签名人"), max_length=100)
     public = models.BinaryField(max_length=32)

@@ -121,7 +121,7 @@ class Migration(migrations.Migration):
                 ('public', models.BinaryField(max_length=32)),
                 ('signature', models.BinaryField(max_length=72)),
                 ('signed_at', models.DateTimeField()),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='cosignatures', to='meetings.meeting')),
+                ('meeting', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='cosignatures', to='meetings.meeting')),
             ],
             options={
                 'constraints': [models.UniqueConstraint(fields=('meeting', 'size', 'name'), name='cosigned_once')],
@@ -138,7 +138,7 @@ class Migration(migrations.Migration):
                 ('asked_by', models.CharField(max_length=60, verbose_name='申请人')),
                 ('counted_by', models.CharField(max_length=60, verbose_name='监票人')),
                 ('counted_at', models.DateTimeField(verbose_name='计票时间')),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tallies', to='meetings.meeting', verbose_name='股东会')),
+                ('meeting', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='tallies', to='meetings.meeting', verbose_name='股东会')),
             ],
             options={
                 'verbose_name': '计票结果',
@@ -175,7 +175,7 @@ class Migration(migrations.Migration):
                 ('reasons', models.JSONField(default=dict, verbose_name='标记')),
                 ('imported_by', models.CharField(max_length=60, verbose_name='导入人')),
                 ('imported_at', models.DateTimeField(verbose_name='导入时间')),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='vote_imports', to='meetings.meeting', verbose_name='股东会')),
+                ('meeting', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='vote_imports', to='meetings.meeting', verbose_name='股东会')),
             ],
             options={
                 'verbose_name': '其他渠道投票文件',

@@ -186,9 +186,9 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(help_text='与会议公告一致', max_length=100, verbose_name='股东名称')),
                 ('account_index', models.BinaryField(max_length=16)),
                 ('account_masked', models.CharField(editable=False, max_length=10, verbose_name='证券账户')),
-                ('holder_id', models.BigIntegerField(db_index=True, editable=False, null=True)),
+                ('holder_id', models.BigIntegerField(editable=False, null=True)),
                 ('kind', models.CharField(choices=[('I', '个人'), ('O', '机构'), ('N', '名义持有人'), ('V', '无表决权')], max_length=1, verbose_name='类别')),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='kind_decisions', to='meetings.meeting')),
+                ('meeting', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='kind_decisions', to='meetings.meeting')),
             ],
             options={
                 'verbose_name': '身份认定',
@@ -218,8 +218,8 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(help_text='与会议公告一致', max_length=100, verbose_name='股东名称')),
                 ('account_index', models.BinaryField(max_length=16)),
                 ('account_masked', models.CharField(editable=False, max_length=10, verbose_name='证券账户')),
-                ('holder_id', models.BigIntegerField(db_index=True, editable=False, null=True)),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='insiders', to='meetings.meeting')),
+                ('holder_id', models.BigIntegerField(editable=False, null=True)),
+                ('meeting', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='insiders', to='meetings.meeting')),
             ],
             options={
                 'verbose_name': '董监高',
@@ -244,9 +244,9 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(help_text='与会议公告一致', max_length=100, verbose_name='股东名称')),
                 ('account_index', models.BinaryField(max_length=16)),
                 ('account_masked', models.CharField(editable=False, max_length=10, verbose_name='证券账户')),
-                ('holder_id', models.BigIntegerField(db_index=True, editable=False, null=True)),
+                ('holder_id', models.BigIntegerField(editable=False, null=True)),
                 ('group', models.PositiveSmallIntegerField(default=1, verbose_name='组别')),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='concert_parties', to='meetings.meeting')),
+                ('meeting', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='concert_parties', to='meetings.meeting')),
             ],
             options={
                 'verbose_name': '一致行动人',
@@ -264,7 +264,7 @@ class Migration(migrations.Migration):
                 ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('replaced_by', models.CharField(blank=True, max_length=60)),
                 ('ended_by', models.CharField(blank=True, max_length=60)),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='meetings.meeting')),
+                ('meeting', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='meetings.meeting')),
             ],
         ),
         migrations.CreateModel(
@@ -287,7 +287,7 @@ class Migration(migrations.Migration):
                 ('has_dual_threshold', models.BooleanField(default=False, verbose_name='须中小投资者三分之二同意')),
                 ('has_class_threshold', models.BooleanField(default=False, verbose_name='须各类别股东三分之二同意')),
                 ('is_one_share_one_vote', models.BooleanField(default=False, verbose_name='特别表决权股份按一股一票')),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='motions', to='meetings.meeting')),
+                ('meeting', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='motions', to='meetings.meeting')),
             ],
             options={
                 'verbose_name': '议案',
@@ -316,7 +316,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('item', models.PositiveSmallIntegerField(verbose_name='子序号')),
                 ('name', models.CharField(max_length=60, verbose_name='姓名')),
-                ('motion', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='candidates', to='meetings.motion')),
+                ('motion', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='candidates', to='meetings.motion')),
             ],
             options={
                 'verbose_name': '候选人',
@@ -330,8 +330,8 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(help_text='与会议公告一致', max_length=100, verbose_name='股东名称')),
                 ('account_index', models.BinaryField(max_length=16)),
                 ('account_masked', models.CharField(editable=False, max_length=10, verbose_name='证券账户')),
-                ('holder_id', models.BigIntegerField(db_index=True, editable=False, null=True)),
-                ('motion', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='recusals', to='meetings.motion')),
+                ('holder_id', models.BigIntegerField(editable=False, null=True)),
+                ('motion', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='recusals', to='meetings.motion')),
             ],
             options={
                 'verbose_name': '回避表决',
@@ -365,7 +365,7 @@ class Migration(migrations.Migration):
                 ('shares', models.JSONField(default=dict, verbose_name='各类别股数')),
                 ('approved_by', models.CharField(blank=True, max_length=60, verbose_name='复核人')),
                 ('approved_at', models.DateTimeField(null=True, verbose_name='复核时间')),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='registers', to='meetings.meeting', verbose_name='股东会')),
+                ('meeting', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='registers', to='meetings.meeting', verbose_name='股东会')),
             ],
             options={
                 'verbose_name': '股东名册',
@@ -378,7 +378,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField()),
                 ('sealed', models.BinaryField()),
-                ('register', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='parts', to='meetings.register')),
+                ('register', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='parts', to='meetings.register')),
             ],
         ),
         migrations.CreateModel(
@@ -390,7 +390,7 @@ class Migration(migrations.Migration):
                 ('capital', models.PositiveBigIntegerField(verbose_name='已发行股份(股)')),
                 ('voteless_shares', models.PositiveBigIntegerField(default=0, help_text='回购专用账户等,不计入有表决权股份总数', verbose_name='无表决权股份(股)')),
                 ('votes_per_share', models.PositiveSmallIntegerField(default=1, verbose_name='每股表决权')),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='share_classes', to='meetings.meeting')),
+                ('meeting', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='share_classes', to='meetings.meeting')),
             ],
             options={
                 'verbose_name': '股份类别',
@@ -619,6 +619,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='candidate',
             constraint=models.CheckConstraint(condition=models.Q(('item__gte', 1), ('item__lte', 99)), name='candidate_number_range'),
+        ),
+        migrations.AddIndex(
+            model_name='recusal',
+            index=models.Index(fields=['holder_id'], name='recusal_of_holder'),
         ),
         migrations.AddConstraint(
             model_name='recusal',

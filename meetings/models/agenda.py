@@ -31,7 +31,7 @@ class Motion(models.Model):
         AUDITORS = "AUDITORS", _("审计委员会")
         HOLDERS = "HOLDERS", _("股东")
 
-    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="motions")
+    meeting = models.ForeignKey(Meeting, models.PROTECT, db_index=False, related_name="motions")
     group = models.PositiveSmallIntegerField(_("序号"))
     item = models.PositiveSmallIntegerField(_("子序号"), default=0)
     kind = models.CharField(_("类型"), max_length=10, choices=Kind, default=Kind.PLAIN)
@@ -129,7 +129,7 @@ class Motion(models.Model):
 class Candidate(models.Model):
     """Somebody who stands for election in a cumulative motion (候选人)."""
 
-    motion = models.ForeignKey(Motion, models.CASCADE, related_name="candidates")
+    motion = models.ForeignKey(Motion, models.CASCADE, db_index=False, related_name="candidates")
     item = models.PositiveSmallIntegerField(_("子序号"))
     name = models.CharField(_("姓名"), max_length=60)
 

@@ -32,7 +32,7 @@ class MeetingKey(models.Model):
         CHALLENGES = "CHALLENGES", _("身份核验")
         LOG = "LOG", _("选票日志")
 
-    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="+")
+    meeting = models.ForeignKey(Meeting, models.PROTECT, db_index=False, related_name="+")
     purpose = models.CharField(max_length=10, choices=Purpose)
     key_id = models.PositiveSmallIntegerField(default=1)
     wrapped = models.BinaryField(null=True)  # null once it is ended

@@ -61,7 +61,7 @@ class ListedHolder(models.Model):
     name = models.CharField(_("股东名称"), max_length=100, help_text=_("与会议公告一致"))
     account_index = models.BinaryField(max_length=16, editable=False)
     account_masked = models.CharField(_("证券账户"), max_length=10, editable=False)
-    holder_id = models.BigIntegerField(null=True, editable=False, db_index=True)
+    holder_id = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         abstract = True
@@ -73,7 +73,7 @@ class ListedHolder(models.Model):
 class Recusal(ListedHolder):
     """A related holder who must not vote on a motion (回避表决)."""
 
-    motion = models.ForeignKey(Motion, models.CASCADE, related_name="recusals")
+    motion = models.ForeignKey(Motion, models.CASCADE, db_index=False, related_name="recusals")
 
     class Meta:
         verbose_name = _("回避表决")
@@ -81,12 +81,14 @@ class Recusal(ListedHolder):
         constraints = [
             models.UniqueConstraint(fields=["motion", "account_index"], name="recusal_once")
         ]
+        # A holder's page asks whether the holder has any.
+        indexes = [models.Index(fields=["holder_id"], name="recusal_of_holder")]
 
 
 class Insider(ListedHolder):
     """A director or senior manager (董监高), who is no minority holder whatever the holding."""
 
-    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="insiders")
+    meeting = models.ForeignKey(Meeting, models.PROTECT, db_index=False, related_name="insiders")
 
     class Meta:
         verbose_name = _("董监高")
@@ -99,7 +101,9 @@ class Insider(ListedHolder):
 class ConcertParty(ListedHolder):
     """A holder who acts in concert with the others of its group (一致行动人)."""
 
-    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="concert_parties")
+    meeting = models.ForeignKey(
+        Meeting, models.PROTECT, db_index=False, related_name="concert_parties"
+    )
     group = models.PositiveSmallIntegerField(_("组别"), default=1)
 
     class Meta:
@@ -115,7 +119,9 @@ class ConcertParty(ListedHolder):
 class KindDecision(ListedHolder):
     """What staff decided a holder is, where the register's name says something else (身份认定)."""
 
-    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="kind_decisions")
+    meeting = models.ForeignKey(
+        Meeting, models.PROTECT, db_index=False, related_name="kind_decisions"
+    )
     kind = models.CharField(_("类别"), max_length=1, choices=Holder.Kind)
 
     class Meta:

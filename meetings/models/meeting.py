@@ -184,7 +184,9 @@ class ShareClass(models.Model):
         SVR = "SVR", _("特别表决权股份")
         PREF = "PREF", _("优先股")
 
-    meeting = models.ForeignKey(Meeting, models.PROTECT, related_name="share_classes")
+    meeting = models.ForeignKey(
+        Meeting, models.PROTECT, db_index=False, related_name="share_classes"
+    )
     number = models.PositiveSmallIntegerField(editable=False)  # its place in Holder.shares
     code = models.CharField(_("类别"), max_length=4, choices=Code, default=Code.A)
     capital = models.PositiveBigIntegerField(_("已发行股份(股)"))

@@ -67,7 +67,7 @@ class Register(ImportedFile):
         REPLACED = "REPLACED", _("已被替换")
 
     meeting = models.ForeignKey(
-        Meeting, models.PROTECT, related_name="registers", verbose_name=_("股东会")
+        Meeting, models.PROTECT, db_index=False, related_name="registers", verbose_name=_("股东会")
     )
     version = models.PositiveSmallIntegerField(_("版本"))
     state = models.CharField(_("状态"), max_length=8, choices=State)
@@ -117,7 +117,7 @@ class Register(ImportedFile):
 class RegisterPart(models.Model):
     """A piece of a register's file on its way (名册分片), sealed; gone once the file was read."""
 
-    register = models.ForeignKey(Register, models.CASCADE, related_name="parts")
+    register = models.ForeignKey(Register, models.CASCADE, db_index=False, related_name="parts")
     number = models.PositiveIntegerField()  # from 0
     sealed = models.BinaryField()
 

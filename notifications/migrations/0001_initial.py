@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
                 ('preview', models.JSONField(default=dict, editable=False)),
                 ('started_at', models.DateTimeField(editable=False, null=True, verbose_name='开始时间')),
                 ('done_at', models.DateTimeField(editable=False, null=True, verbose_name='完成时间')),
-                ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='campaigns', to='meetings.meeting', verbose_name='股东会')),
+                ('meeting', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='campaigns', to='meetings.meeting', verbose_name='股东会')),
             ],
             options={
                 'verbose_name': '发送批次',

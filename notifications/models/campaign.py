@@ -34,7 +34,7 @@ class Campaign(models.Model):
         CANCELLED = "CANCELLED", _("已取消")
 
     meeting = models.ForeignKey(
-        Meeting, models.PROTECT, related_name="campaigns", verbose_name=_("股东会")
+        Meeting, models.PROTECT, db_index=False, related_name="campaigns", verbose_name=_("股东会")
     )
     number = models.PositiveSmallIntegerField(editable=False)  # in the meeting, from 0
     kind = models.CharField(_("类型"), max_length=10, choices=Kind, default=Kind.NOTICE)

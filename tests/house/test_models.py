@@ -67,5 +67,33 @@ def test_foreign_keys_point_down_the_layers_only(model):
     assert all(layers.index(target) <= own for target in targets if target in layers)
 
 
+def test_no_index_is_the_beginning_of_another(db):
+    """Each costs every insert; of a challenge, a vote. `db_index=False` leaves one out."""
+    tables = [model._meta.db_table for model in OURS]
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indrelid::regclass::text, indexrelid::regclass::text, indisunique,"
+            "       string_to_array(indkey::text, ' '), string_to_array(indclass::text, ' ')"
+            " FROM pg_index WHERE indpred IS NULL AND indexprs IS NULL"
+            " AND indrelid = ANY (%s::regclass[])",
+            [tables],
+        )
+        found = cursor.fetchall()
+
+    superfluous = [
+        f"{index} is the beginning of {longer}"
+        for table, index, is_unique, columns, classes in found
+        for other, longer, _unique, more_columns, more_classes in found
+        if table == other
+        and index != longer
+        and not is_unique
+        and columns == more_columns[: len(columns)]
+        and classes == more_classes[: len(classes)]
+    ]
+    assert found
+    assert superfluous == []
+
+
 def test_migrations_say_all_that_the_models_say(db):
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)

@@ -45,12 +45,15 @@ class History:
 
     def __init__(self, file: Path | None = None) -> None:
         self._by_holder: dict[int, list[Said]] = defaultdict(list)
+        self._told: dict[tuple[Answer, str], set[int]] = defaultdict(set)
         self._lock = threading.Lock()
         self._file = file.open("a", encoding="utf-8") if file else None
 
     def add(self, said: Said) -> None:
         with self._lock:
             self._by_holder[said.holder].append(said)
+            for drill in {"", said.drill}:
+                self._told[said.answer, drill].add(said.holder)
             if self._file:
                 self._file.write(json.dumps(asdict(said)) + "\n")
                 self._file.flush()
@@ -65,10 +68,7 @@ class History:
 
     def count(self, answer: Answer, *, drill: str = "") -> int:
         """Holders who got this answer at least once, in one drill or in all."""
-        return sum(
-            any(said.answer is answer and drill in ("", said.drill) for said in tries)
-            for _holder, tries in self.of_holders()
-        )
+        return len(self._told.get((answer, drill), ()))
 
     def close(self) -> None:
         if self._file:

@@ -46,7 +46,9 @@ def run(scene: Scene) -> Outcome:
 
     def after(part_of_all: float) -> None:
         target = before + int(part_of_all * 1.4 * holders * 0.9)
-        wait_until(lambda: _rung() and inbox.count() >= target, what="messages", seconds=60)
+        wait_until(
+            lambda: _rung() and inbox.count() >= target, what="messages", progress=inbox.count
+        )
 
     _carrier(scene, delay=DELAY)
     for name, at in (
@@ -65,7 +67,12 @@ def run(scene: Scene) -> Outcome:
         claims.reap(now=timezone.now() + LEASE_OVER)
     _carrier(scene, delay=0)
     for campaign in (by_http, by_socket):
-        wait_until(partial(_is_done, campaign), what="the end of a campaign", seconds=90)
+        wait_until(
+            partial(_is_done, campaign),
+            what="the end of a campaign",
+            seconds=90,
+            progress=inbox.count,
+        )
     unknown = 0
     for campaign in (by_http, by_socket):
         # A batch that was taken back while its worker lived would be sent twice: none was.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from drills import Outcome, books
@@ -52,14 +53,11 @@ class Scene:
         for load in loads:
             load.settle()
 
-    def wait_for_votes(self, number: int, *, seconds: float = 60.0) -> None:
+    def wait_for_votes(self, number: int) -> None:
         """Until so many more holders were acknowledged."""
-        target = self.history.count(Answer.ACKNOWLEDGED) + number
-        wait_until(
-            lambda: self.history.count(Answer.ACKNOWLEDGED) >= target,
-            what=f"{number} more votes",
-            seconds=seconds,
-        )
+        votes = partial(self.history.count, Answer.ACKNOWLEDGED)
+        target = votes() + number
+        wait_until(lambda: votes() >= target, what=f"{number} more votes", progress=votes)
 
     def check(
         self, outcome: Outcome, meeting: Meeting | None = None, *, is_by_our_clock: bool = True
@@ -89,10 +87,23 @@ class Scene:
         return [*([behind] if behind else []), *anomalies(history, found), *unproved]
 
 
-def wait_until(is_so: Callable[[], bool], *, what: str, seconds: float = 60.0) -> None:
-    """Wait until something is so; TimeoutError names what never came."""
-    deadline = time.monotonic() + seconds
+def wait_until(
+    is_so: Callable[[], bool],
+    *,
+    what: str,
+    seconds: float = 60.0,
+    progress: Callable[[], object] = lambda: None,
+) -> None:
+    """Wait until something is so; TimeoutError names what never came.
+
+    As long as `progress` changes, the seconds begin anew: many things one after the other come as
+    fast as the machine lets them.
+    """
+    seen, deadline = progress(), time.monotonic() + seconds
     while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come within {seconds:g} s")
+        now, at = progress(), time.monotonic()
+        if now != seen:
+            seen, deadline = now, at + seconds
+        elif at > deadline:
+            raise TimeoutError(f"{what} did not come, and nothing of it for {seconds:g} s")
         time.sleep(0.05)

@@ -17,6 +17,7 @@ from django.conf import settings
 from drills import Outcome, Restart
 from drills.processor_time import Since
 from drills.report import Line
+from drills.scene import wait_until
 
 pytestmark = pytest.mark.servers
 
@@ -101,6 +102,19 @@ def test_a_slow_restart_is_a_fault_unless_others_had_all_cores(seconds, busy, ow
 
     assert line.verdict == verdict
     assert len(line.faults + line.notes) == (seconds > 5)
+
+
+def test_what_comes_slowly_is_waited_for_and_what_stands_is_not():
+    began = time.monotonic()
+
+    def come():
+        return int((time.monotonic() - began) / 0.1)
+
+    wait_until(lambda: come() >= 10, what="ten", seconds=0.3, progress=come)
+
+    assert time.monotonic() - began >= 1
+    with pytest.raises(TimeoutError, match="nothing of it"):
+        wait_until(lambda: False, what="more", seconds=0.3, progress=lambda: 10)
 
 
 def test_how_busy_the_cores_were_is_measured():

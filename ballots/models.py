@@ -181,18 +181,54 @@ class OtherVote(models.Model):
         return f"{self.channel} {self.seq}"
 
 
+class TallyRequestQuerySet(models.QuerySet["TallyRequest"]):
+    def to_open(self) -> TallyRequestQuerySet:
+        """Those that another person is to open."""
+        return self.filter(meeting__state=Meeting.State.CLOSED, opened_by="")
+
+    def being_opened(self) -> TallyRequestQuerySet:
+        """Those that a worker is to count or counts."""
+        return self.filter(meeting__state=Meeting.State.CLOSED).exclude(opened_by="")
+
+
 class TallyRequest(models.Model):
-    """An operator asked for the tally; somebody else must open it (双人启封)."""
+    """An operator asked for the tally; somebody else must open it (双人启封).
+
+    Who opens it is noted at once; a worker counts, and says how far it came.
+    """
+
+    class Stage(models.IntegerChoices):
+        """What is being done, by how much of the work is behind it in percent."""
+
+        WAITING = 0, _("等待后台处理")
+        CHANNELS = 5, _("核对各渠道的表决")
+        BALLOTS = 20, _("累加全部表决票")
+        BREAKDOWNS = 75, _("累加须逐一核对的股东,编制明细")
+        LOGGED = 90, _("适用计票规则,写入选票日志")
 
     meeting = models.OneToOneField(Meeting, models.PROTECT, related_name="tally_request")
     asked_by = models.CharField(_("申请人"), max_length=60)
     asked_at = models.DateTimeField(_("申请时间"))
+    opened_by = models.CharField(_("监票人"), max_length=60, blank=True)
+    opened_at = models.DateTimeField(_("启封时间"), null=True)
+    stage = models.PositiveSmallIntegerField(choices=Stage, default=Stage.WAITING)
+    tries = models.PositiveSmallIntegerField(default=0)
+
+    objects = TallyRequestQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("计票申请")
         verbose_name_plural = _("计票申请")
         constraints = [
-            models.CheckConstraint(condition=~Q(asked_by=""), name="tally_asked_by_somebody")
+            models.CheckConstraint(condition=~Q(asked_by=""), name="tally_asked_by_somebody"),
+            models.CheckConstraint(
+                condition=~Q(opened_by=F("asked_by")), name="tally_opening_by_another"
+            ),
+            models.CheckConstraint(
+                condition=Q(opened_by="", opened_at=None)
+                | (~Q(opened_by="") & Q(opened_at__isnull=False)),
+                name="tally_opening_has_moment",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,8 +1,11 @@
 """Opening the tally (启封计票): nothing is counted before the close, and then by two people.
 
 One operator asks, another opens; that they are two is a constraint of the database
-(`tally_opened_by_two`). Whoever asks for a figure before the polls are sealed gets none, and the
-attempt is in the journal (rules Q1 and Q2).
+(`tally_opening_by_another`, `tally_opened_by_two`). Whoever asks for a figure before the polls are
+sealed gets none, and the attempt is in the journal (rules Q1 and Q2).
+
+A person's word is noted at once (`begin_opening`); a worker counts (`counting.py`). What it needs
+to know stands in the database: nothing is handed over.
 
 What was counted stays as it is. To correct it the meeting is taken back to its close with a reason,
 files and lists are put right, and two people open a new version.
@@ -20,7 +23,7 @@ from ballots.effective import NotClosed
 from ballots.log.tallies import lists_document, log_tally
 from ballots.models import Tally, TallyRequest, VoteImport
 from ballots.results import result_of
-from ballots.tally import count_votes
+from ballots.tally import Tell, count_votes, tell_nobody
 from meetings import journal, lifecycle
 from meetings.agenda import read_agenda
 from meetings.lifecycle import CannotAdvance
@@ -37,6 +40,10 @@ class NotAsked(CannotAdvance):
 
 class SamePerson(CannotAdvance):
     message = _("申请计票的人不能自己启封,须由另一位监票人启封。")
+
+
+class AlreadyOpening(CannotAdvance):
+    message = _("启封计票正在进行,请稍候。")
 
 
 class InsidersUnknown(CannotAdvance):
@@ -88,47 +95,82 @@ def correct_tally(meeting_id: int, *, reason: str, by: str, now: datetime) -> Me
 
 
 @transaction.atomic
-def open_tally(meeting_id: int, *, by: str, now: datetime) -> Tally:
-    """Count the votes of a closed meeting once and keep the result, the next version of it.
+def begin_opening(meeting_id: int, *, by: str, now: datetime) -> TallyRequest:
+    """Note who opens the tally; a worker counts it. One person's word is taken, once.
 
-    NotClosed, InsidersUnknown, NotAsked; SamePerson for whoever asked.
+    NotClosed, InsidersUnknown, NotAsked; SamePerson for whoever asked; AlreadyOpening after the
+    first; CannotAdvance where the votes are counted.
     """
     meeting = Meeting.objects.select_for_update().get(pk=meeting_id)
     _check_ready(meeting)
+    if meeting.state != Meeting.State.CLOSED:
+        raise CannotAdvance
     request = TallyRequest.objects.filter(meeting=meeting).first()
     if request is None:
         raise NotAsked
-    lifecycle.advance(
-        meeting_id, Meeting.State.TALLIED, since=[Meeting.State.CLOSED], by=by, now=now
-    )
-    last = Tally.objects.newest_of(meeting_id)
+    if request.opened_by:
+        raise AlreadyOpening
+    request.opened_by, request.opened_at = by, now
     try:
         with transaction.atomic():
-            tally = Tally.objects.create(
-                meeting=meeting,
-                version=last.version + 1 if last else 1,
-                reason=_reason(meeting_id) if last else "",
-                content={},
-                asked_by=request.asked_by,
-                counted_by=by,
-                counted_at=now,
-            )
+            request.save(update_fields=["opened_by", "opened_at"])
     except IntegrityError as error:
-        if "tally_opened_by_two" not in str(error):
+        if "tally_opening_by_another" not in str(error):
             raise
         raise SamePerson from None
-    tally.content = recount(meeting_id, list_limit=LISTED)
-    tally.lists = lists_document(meeting_id)
-    tally.save(update_fields=["content", "lists"])
+    journal.record(meeting, "tally.begun", by=by, at=now)
+    return request
+
+
+@transaction.atomic
+def open_tally(meeting_id: int, *, by: str, now: datetime) -> Tally:
+    """Open the tally and count it at once, as a command does.
+
+    Refused as by `begin_opening`.
+    """
+    request = begin_opening(meeting_id, by=by, now=now)
+    return count_opened(request, now=now)
+
+
+def count_opened(request: TallyRequest, *, now: datetime, tell: Tell = tell_nobody) -> Tally:
+    """Count a tally that was opened and keep the result, the next version of it.
+
+    Within a transaction that holds the meeting's row; InsidersUnknown where a list that came since
+    then is not confirmed.
+    """
+    meeting = Meeting.objects.get(pk=request.meeting_id)
+    _check_ready(meeting)
+    lifecycle.advance(
+        meeting.pk,
+        Meeting.State.TALLIED,
+        since=[Meeting.State.CLOSED],
+        by=request.opened_by,
+        now=now,
+    )
+    last = Tally.objects.newest_of(meeting.pk)
+    content = recount(meeting.pk, list_limit=LISTED, tell=tell)
+    tell(TallyRequest.Stage.LOGGED)
+    tally = Tally.objects.create(
+        meeting=meeting,
+        version=last.version + 1 if last else 1,
+        reason=_reason(meeting.pk) if last else "",
+        content=content,
+        lists=lists_document(meeting.pk),
+        asked_by=request.asked_by,
+        counted_by=request.opened_by,
+        counted_at=now,
+    )
     log_tally(tally)
     return tally
 
 
 @transaction.atomic
-def recount(meeting_id: int, *, list_limit: int | None = None) -> dict[str, Any]:
+def recount(
+    meeting_id: int, *, list_limit: int | None = None, tell: Tell = tell_nobody
+) -> dict[str, Any]:
     """The result from the votes as they stand (复核计票); NotClosed before the seal."""
     agenda = read_agenda(meeting_id)
-    result = result_of(agenda, count_votes(agenda, list_limit=list_limit))
+    result = result_of(agenda, count_votes(agenda, list_limit=list_limit, tell=tell))
     fields = ("channel", "file_name", "sha256", "votes", "accepted", "flagged", "reasons")
     imports = VoteImport.objects.filter(meeting_id=meeting_id).order_by("id")
     return {

@@ -7,7 +7,7 @@ split. What the sums mean is results.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,16 @@ from psycopg import sql
 
 from ballots import exceptions
 from ballots.effective import ORDINARY_CLASSES, Votes, rows_of
+from ballots.models import TallyRequest
 from meetings.agenda import Agenda, MotionPaper
 from voting_portal.common import ids
+
+# Hears what is being done next.
+Tell = Callable[[TallyRequest.Stage], None]
+
+
+def tell_nobody(_stage: TallyRequest.Stage) -> None:
+    """For counts that nobody watches."""
 
 
 @dataclass
@@ -76,11 +84,14 @@ class Counts:
     invalid: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by motion
 
 
-def count_votes(agenda: Agenda, *, list_limit: int | None = None) -> Counts:
+def count_votes(
+    agenda: Agenda, *, list_limit: int | None = None, tell: Tell = tell_nobody
+) -> Counts:
     """Add up the votes of a meeting, in a number of statements that does not grow with them.
 
     Needs a transaction. At most `list_limit` superseded and invalid votes are listed.
     """
+    tell(TallyRequest.Stage.CHANNELS)
     votes = Votes(agenda)
     votes.sort_out()
     code = {c.number: c.code for c in agenda.share_classes}
@@ -90,7 +101,13 @@ def count_votes(agenda: Agenda, *, list_limit: int | None = None) -> Counts:
             Excluded(row["holder_id"], code[row["share_class"]], row["shares"], row["reason"])
         )
     votes.leave_the_present()
-    for sums in (_Plain, _TakenOut, _Special, _Split):
+    for sums, stage in (
+        (_Plain, TallyRequest.Stage.BALLOTS),
+        (_TakenOut, TallyRequest.Stage.BREAKDOWNS),
+        (_Special, TallyRequest.Stage.BREAKDOWNS),
+        (_Split, TallyRequest.Stage.BREAKDOWNS),
+    ):
+        tell(stage)
         query = sums(agenda, not_small=votes.bounds.not_small).statement()
         counts.bodies += [_body(agenda, code, row, sign=sums.sign) for row in rows_of(query)]
     counts.holders = _heads(agenda, counts)

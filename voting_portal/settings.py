@@ -196,6 +196,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "ballots.tasks.move_polls",
         "schedule": timedelta(seconds=5),
     },
+    "count tallies that were opened": {
+        "task": "ballots.tasks.count_tallies",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 2},  # during a long count they do not pile up
+    },
     "load registers that were received": {
         "task": "voting_portal.tasks.load_registers",
         "schedule": timedelta(seconds=2),

@@ -22,7 +22,8 @@ from ballots.admin.specimen import show_paper, show_specimen
 from ballots.effective import NotClosed
 from ballots.importing import BadVoteFile, CannotImport, import_votes
 from ballots.models import Channel, Tally, TallyRequest, VoteImport
-from ballots.opening import ask_for_tally, correct_tally, note_attempt, open_tally
+from ballots.opening import ask_for_tally, begin_opening, correct_tally, note_attempt
+from ballots.tasks import count_now
 from meetings.admin.steps import LINKS, STEPS, Link, Step
 from meetings.lifecycle import CannotAdvance
 from meetings.models import Meeting
@@ -168,6 +169,11 @@ class TallyAdmin(OperatorAdmin):
         ]
 
 
+def _open(meeting: int, *, by: str, now: datetime) -> None:
+    begin_opening(meeting, by=by, now=now)
+    count_now()
+
+
 def _is_asked(meeting: Meeting) -> bool:
     return TallyRequest.objects.filter(meeting=meeting).exists()
 
@@ -184,8 +190,9 @@ STEPS[5:5] = [
         "open-tally",
         _("启封计票(须另一人)"),
         (Meeting.State.CLOSED,),
-        _journalled("open-tally", open_tally),
+        _journalled("open-tally", _open),
         role=Role.SCRUTINEER,
+        is_long=True,
         is_due=_is_asked,
     ),
 ]

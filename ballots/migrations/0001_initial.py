@@ -152,12 +152,16 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('asked_by', models.CharField(max_length=60, verbose_name='申请人')),
                 ('asked_at', models.DateTimeField(verbose_name='申请时间')),
+                ('opened_by', models.CharField(blank=True, max_length=60, verbose_name='监票人')),
+                ('opened_at', models.DateTimeField(null=True, verbose_name='启封时间')),
+                ('stage', models.PositiveSmallIntegerField(choices=[(0, '等待后台处理'), (5, '核对各渠道的表决'), (20, '累加全部表决票'), (75, '累加须逐一核对的股东,编制明细'), (90, '适用计票规则,写入选票日志')], default=0)),
+                ('tries', models.PositiveSmallIntegerField(default=0)),
                 ('meeting', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='tally_request', to='meetings.meeting')),
             ],
             options={
                 'verbose_name': '计票申请',
                 'verbose_name_plural': '计票申请',
-                'constraints': [models.CheckConstraint(condition=models.Q(('asked_by', ''), _negated=True), name='tally_asked_by_somebody')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('asked_by', ''), _negated=True), name='tally_asked_by_somebody'), models.CheckConstraint(condition=models.Q(('opened_by', models.F('asked_by')), _negated=True), name='tally_opening_by_another'), models.CheckConstraint(condition=models.Q(models.Q(('opened_at', None), ('opened_by', '')), models.Q(models.Q(('opened_by', ''), _negated=True), ('opened_at__isnull', False)), _connector='OR'), name='tally_opening_has_moment')],
             },
         ),
         migrations.CreateModel(

@@ -22,7 +22,7 @@ from meetings.admin.motions import MotionInline
 from meetings.admin.register import upload_register
 from meetings.admin.setting_up import MeetingForm
 from meetings.admin.side_lists import upload_list
-from meetings.admin.steps import links_of, next_of, steps_of, take_step
+from meetings.admin.steps import links_of, next_of, steps_of, take_step, work_on
 from meetings.calendar import UnknownYear, read_calendar
 from meetings.dates import Deadline, deadlines
 from meetings.drafting import EDITABLE
@@ -136,12 +136,14 @@ class MeetingAdmin(OperatorAdmin):
         return super().get_search_results(request, queryset, search_term)
 
     def panel(self, meeting: Meeting) -> dict[str, Any]:
-        following = next_of(meeting)
+        work = work_on(meeting)
+        following = None if work else next_of(meeting)
         return {
+            "work": work,
             "next_step": following,
-            "steps": [step for step in steps_of(meeting) if step is not following],
-            "links": links_of(meeting),
-            "checklist": checklist_of(meeting),
+            "steps": [] if work else [s for s in steps_of(meeting) if s is not following],
+            "links": [] if work else links_of(meeting),
+            "checklist": [] if work else checklist_of(meeting),
             "deadlines": _deadlines(meeting),
             "registers": meeting.registers.order_by("-version"),
             "lines": lines_of(meeting.journal.order_by("-id")[:RECENT]),

@@ -21,6 +21,7 @@ from meetings.models import Meeting
 from meetings.preparing import confirm_insiders
 from voting_portal.admin import actor_of, require_role
 from voting_portal.common.roles import Role
+from voting_portal.desk import UnderWay
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,6 +46,7 @@ class Step:
     role: Role = Role.OPERATOR
     is_for_rehearsals_only: bool = False
     is_grave: bool = False
+    is_long: bool = False  # only begun by the button; WORK says how far it came
     is_due: Callable[[Meeting], bool] = lambda _meeting: True
 
 
@@ -140,6 +142,8 @@ STEPS: list[Step] = [
 
 
 LINKS: list[Link] = []
+# Long work on a meeting, which its page shows in the place of the buttons until it is done.
+WORK: list[Callable[[Meeting], UnderWay | None]] = []
 
 
 def links_of(meeting: Meeting) -> list[Link]:
@@ -155,6 +159,11 @@ def steps_of(meeting: Meeting) -> list[Step]:
         if meeting.state in step.states
         and (meeting.is_rehearsal or not step.is_for_rehearsals_only)
     ]
+
+
+def work_on(meeting: Meeting) -> UnderWay | None:
+    """What is being done to the meeting in the background, if anything is."""
+    return next(filter(None, (source(meeting) for source in WORK)), None)
 
 
 def next_of(meeting: Meeting) -> Step | None:
@@ -175,5 +184,6 @@ def take_step(request: HttpRequest, meeting_id: int, name: str) -> HttpResponse:
     except lifecycle.CannotAdvance as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, _("已完成:%(step)s。") % {"step": step.label})
+        words = _("已开始:%(step)s。") if step.is_long else _("已完成:%(step)s。")
+        messages.success(request, words % {"step": step.label})
     return redirect("admin:meetings_meeting_change", meeting_id)

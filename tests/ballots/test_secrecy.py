@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from ballots import entitlement
 from ballots.casting import cast_ballot
+from ballots.counting import count_next
 from ballots.detail import detail_lines
 from ballots.effective import NotClosed
 from ballots.entitlement import read_entitlement
@@ -223,6 +224,7 @@ def test_no_list_is_filtered_by_what_is_secret(meeting, client, lookup):
     assert answer.status_code in (302, 400)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_after_the_close_two_operators_open_the_tally_and_the_secretary_sees_it(meeting, client):
     everybody_votes(meeting)
     lifecycle.close_rehearsal_early(meeting.pk, by="operator:1")
@@ -236,6 +238,7 @@ def test_after_the_close_two_operators_open_the_tally_and_the_secretary_sees_it(
     assert not Tally.objects.exists()
     client.force_login(second)
     client.post(f"{url}open-tally/")
+    assert count_next(now=timezone.now())
     client.force_login(secretary)
     result = client.get(f"/secretary/{meeting.pk}/result.csv")
     exceptions = client.get(f"/secretary/{meeting.pk}/exceptions.csv")

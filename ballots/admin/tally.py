@@ -84,6 +84,13 @@ def upload_votes(request: HttpRequest, meeting_id: int, site: AdminSite) -> Http
 @admin.register(VoteImport)
 class VoteImportAdmin(OperatorAdmin):
     list_display = ("meeting", "channel", "file_name", "votes", "flagged", "imported_at")
+    figures = ("file_size", "rows_read", "votes", "accepted", "flagged")
+    fields = (
+        ("meeting", "channel"),
+        ("file_name", "file_size", "sha256"),
+        ("rows_read", "votes", "accepted", "flagged"),
+        ("imported_by", "imported_at"),
+    )
     list_filter = ("channel",)
     list_select_related = ("meeting__issuer",)
     search_fields = ("meeting__issuer__security_code", "file_name", "sha256")

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from meetings.drafting import EDITABLE
 from meetings.models import Document, Meeting, Motion, ShareClass
-from voting_portal.admin import has_role
+from voting_portal.admin import WithFigures, has_role
 from voting_portal.common.roles import AT_MEETINGS, Role
 
 MAX_DOCUMENT_BYTES = 20 * 2**20
@@ -25,7 +25,7 @@ def is_editable(meeting: Meeting | None) -> bool:
     return meeting is None or meeting.state in EDITABLE
 
 
-class InlineOfMeeting(admin.StackedInline[Any, Meeting]):
+class InlineOfMeeting(WithFigures, admin.StackedInline[Any, Meeting]):
     """Rows of a meeting, frozen with it; stacked, since a table's cells would have no labels."""
 
     extra = 0
@@ -54,6 +54,7 @@ class ShareClassInline(InlineOfMeeting):
     formset = NumberedClasses
     min_num = 1
     fields = (("code", "capital", "voteless_shares", "votes_per_share"),)
+    figures = ("capital", "voteless_shares")
 
 
 class DocumentForm(forms.ModelForm[Document]):

@@ -148,6 +148,10 @@ class RegisterAdmin(ImportedFileAdmin):
     search_fields = ("meeting__issuer__security_code", "file_name")
     ordering = ("-uploaded_at", "-id")
     change_form_template = "admin/meetings/register/change_form.html"
+    figures = (
+        *("file_size", "stated_accounts", "stated_shares", "rows_read", "rows_loaded"),
+        *("rows_refused", "accounts", "holders", "shares"),
+    )
     fields = (
         ("meeting", "version", "state"),
         ("file_name", "file_size", "sha256"),

@@ -109,4 +109,6 @@ class Campaign(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.meeting} #{self.number} {self.get_kind_display()}"
+        words = _("%(meeting)s %(kind)s（第%(number)d批）")
+        kind = self.get_kind_display()
+        return words % {"meeting": self.meeting, "kind": kind, "number": self.number + 1}

@@ -57,6 +57,11 @@ TABLE = {
         "campaign_second_person",
         "UPDATE notifications_campaign SET state = 'RUNNING', approved_by = %s",
     ),
+    "the opening of a tally is begun": Step(
+        "ballots_tallyrequest",
+        "tally_opening_by_another",
+        "UPDATE ballots_tallyrequest SET opened_by = %s, opened_at = now()",
+    ),
     "the tally is opened": Step(
         "ballots_tally",
         "tally_opened_by_two",

@@ -105,7 +105,10 @@ class Command(BaseCommand):
             url = f"{settings.PUBLIC_URL}/admin/meetings/meeting/{meeting.pk}/change/"
             admin = browser.get(url)
             browser.submit(admin, admin.form(f"/step/{step}/"))
-        _expect("result.csv" in secretary.get(page).text, "the secretary sees the result")
+        deadline = time.monotonic() + SENT_WITHIN_SECONDS
+        while "result.csv" not in secretary.get(page).text:
+            _expect(time.monotonic() < deadline, "the secretary sees the result")
+            time.sleep(0.2)
         result = json.loads(secretary.download(f"{page}result.json"))
         votes = int(result["motions"]["1.00"]["total"]["for"])
         _expect(votes == voter.shares_of(0), "the tally has exactly the shares that voted")

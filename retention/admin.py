@@ -107,4 +107,4 @@ class PurgeAdmin(OperatorAdmin):
         ]
 
 
-LINKS.append(Link(_("保存与删除"), tuple(Meeting.State), "admin:meeting-retention"))
+LINKS.append(Link(_("个人信息保存期限"), tuple(Meeting.State), "admin:meeting-retention"))

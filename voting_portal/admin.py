@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import cache
 from typing import Any, cast
 
 from django.contrib import admin
@@ -86,6 +87,7 @@ class PortalAdminConfig(AdminConfig):
     default_site = "voting_portal.admin.PortalAdminSite"
 
 
+@cache  # the admin tells columns apart by identity
 def separated(model: type[Model], name: str) -> Callable[[Any], str]:
     """A column or read-only field with the number's thousands apart; none where it is unknown."""
     field = cast("Field[Any, Any]", model._meta.get_field(name))
@@ -157,7 +159,7 @@ class OperatorAdmin(WithFigures, admin.ModelAdmin[Any]):
         words = _("查看%(name)s")
         if kwargs.get("add"):
             words = _("增加%(name)s")
-        elif context.get("has_change_permission"):
+        elif self.has_change_permission(request, kwargs.get("obj")):
             words = _("修改%(name)s")
         context |= {
             "title": words % {"name": self.opts.verbose_name},

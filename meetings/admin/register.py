@@ -150,7 +150,7 @@ class RegisterAdmin(ImportedFileAdmin):
     change_form_template = "admin/meetings/register/change_form.html"
     figures = (
         *("file_size", "stated_accounts", "stated_shares", "rows_read", "rows_loaded"),
-        *("rows_refused", "accounts", "holders", "shares"),
+        *("rows_refused", "accounts", "holders"),
     )
     fields = (
         ("meeting", "version", "state"),

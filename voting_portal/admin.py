@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from functools import cache
 from typing import Any, cast
 
@@ -118,7 +118,8 @@ class WithFigures(BaseModelAdmin[Any]):
         return bool(self.has_change_permission(request, obj))
 
     def _columns(self) -> dict[str, Callable[[Any], str]]:
-        return {name: separated(self.model, name) for name in self.figures}
+        model = cast("Hashable", self.model)  # what a cached function takes
+        return {name: separated(model, name) for name in self.figures}
 
     def _with_figures(self, fields: Any) -> list[Any]:
         columns = self._columns()

@@ -184,8 +184,9 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "periodic"
 CELERY_TASK_ROUTES = {
     "notifications.tasks.send_batch": {"queue": "sending"},
-    # A load takes a while; nothing else waits behind it.
+    # A load, a count, a deletion take a while; nothing else waits behind them.
     "voting_portal.tasks.load_registers": {"queue": "registers"},
+    "ballots.tasks.count_tallies": {"queue": "registers"},
     "retention.tasks.purge_due": {"queue": "registers"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -101,8 +101,10 @@ def _is_fit() -> bool:
 def seconds_behind() -> float | None:
     """How old the replica is, which there must be: 0 when it has replayed all that is written.
 
-    None when it does not answer, or follows the primary no more.
+    None when it does not answer, or follows the primary no more. It is asked over a connection of
+    the moment: opening one has a time limit (settings.py), an answer over one that stands has none.
     """
+    connections[REPLICA].close()
     written = _written()
     try:
         age = _ask_the_replica(
@@ -116,6 +118,8 @@ def seconds_behind() -> float | None:
         )
     except Error:
         return None
+    finally:
+        connections[REPLICA].close()
     return None if age is None else float(age)
 
 

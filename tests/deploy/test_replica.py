@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from copy import deepcopy
 
@@ -165,6 +167,23 @@ def test_the_monitoring_hears_that_the_replica_is_gone(lists, copy):
         copy.start()
 
     assert gone == {"up": [0], "behind_seconds": []}
+    wait_for(lambda: told()["up"] == [1])
+
+
+def test_a_replica_that_is_frozen_does_not_hold_the_monitoring_up(lists, copy):
+    connections["replica"].settings_dict["OPTIONS"] |= {"connect_timeout": 1}
+    wait_for(lambda: told()["up"] == [1])
+    (postmaster, *_rest) = (copy.data / "postmaster.pid").read_text().split()
+    os.kill(int(postmaster), signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        frozen = told()
+        took = time.monotonic() - began
+    finally:
+        os.kill(int(postmaster), signal.SIGCONT)
+
+    assert frozen == {"up": [0], "behind_seconds": []}
+    assert took < 8
     wait_for(lambda: told()["up"] == [1])
 
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from identity.links import Link
 from identity.models import Assertion
 from identity.providers import Attempt, CannotProve, Evidence
-from meetings.keys import meeting_key
+from meetings.keys import KeyDestroyed, meeting_key
 from meetings.models import Holder, Holding, MeetingKey
 from meetings.register.records import account_index
 
@@ -62,7 +62,10 @@ def _holder(attempt: Attempt, evidence: Evidence) -> Holder:
     """The holder whom the evidence is about, who is the attempt's where it has one."""
     holder_id = attempt.holder_id
     if evidence.account:
-        key = meeting_key(attempt.meeting_id, MeetingKey.Purpose.INDEX)
+        try:
+            key = meeting_key(attempt.meeting_id, MeetingKey.Purpose.INDEX)
+        except KeyDestroyed:  # the meeting was purged while the browser was away
+            raise NotOnRegister("the meeting's keys are gone") from None
         holding = (
             Holding.objects.of_meeting(attempt.meeting_id)
             .filter(account_index=account_index(key, evidence.account))

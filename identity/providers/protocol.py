@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.utils.translation import gettext_lazy as _
 
@@ -26,6 +26,16 @@ class CannotProve(Refusal):
 class ProviderDown(CannotProve):
     message = _("核验服务暂时没有响应，请稍后重试或改用其他核验方式。")
     status = 503
+
+
+def read_time(words: Mapping[str, Any], name: str) -> float:
+    """A time in seconds since 1970 as a provider says it; CannotProve when that is no time."""
+    value = words.get(name)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # Beyond year 9999 Python has no date; infinity and what is not a number fail here as well.
+    if not is_number or not 0 <= value < 253_402_300_800:
+        raise CannotProve(f"no {name}")
+    return float(value)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class CheckService:
         self.orders: dict[str, dict[str, Any]] = {}
         self.states: dict[str, dict[str, Any]] = {}
         self.signs_with = SECRET
+        self.page = f"{url}/page/"
 
     def options(self, check: str) -> dict[str, Any]:
         return {
@@ -57,7 +58,7 @@ def serving() -> Iterator[CheckService]:
             signing.check([SECRET], self.headers, body, now=timezone.now())
             asked = json.loads(body)
             service.orders[asked["order"]] = asked
-            self._say({"order": asked["order"], "page": f"{service.url}/page/{asked['order']}"})
+            self._say({"order": asked["order"], "page": f"{service.page}{asked['order']}"})
 
         def do_GET(self) -> None:
             signing.check([SECRET], self.headers, self._url(), now=timezone.now())
@@ -149,6 +150,29 @@ def test_a_check_of_long_ago_counts_no_more(client, service, holder):
 
     assert come_back(client, service, order).status_code == 422
     assert level(client, holder) == 0
+
+
+@pytest.mark.parametrize("at", [True, "now", float("nan"), 10**400, 1e300, -1e300])
+def test_a_check_at_no_time_counts_nothing(client, service, holder, at):
+    open_link(client, holder)
+    order = order_of(begin(client, holder, "number"))
+    service.passes(order, at=at)
+
+    assert come_back(client, service, order).status_code == 422
+    assert level(client, holder) == 0
+
+
+@pytest.mark.parametrize("behind", [".evil.example/", "@evil.example/", "0/"])
+def test_nobody_is_sent_to_a_host_that_only_begins_like_the_providers(
+    client, service, holder, behind
+):
+    open_link(client, holder)
+    service.page = service.url + behind
+
+    response = begin(client, holder, "number")
+
+    assert response.status_code == 503
+    assert "Location" not in response.headers
 
 
 def test_a_face_counts_beside_a_code_and_never_alone(client, service, holder, handset):

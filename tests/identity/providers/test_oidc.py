@@ -20,8 +20,8 @@ from identity import voters
 from identity.links import personal_url
 from identity.models import Assertion
 from identity.providers import oidc
-from meetings import live
-from meetings.models import Meeting
+from meetings import keys, live
+from meetings.models import Meeting, MeetingKey
 from tests.factories import make_holder, make_meeting
 from tests.handset import handset
 from tests.identity.providers.broker import Broker, serving_broker
@@ -227,7 +227,10 @@ NOW = int(time.time())
         {"exp": NOW - 3600},
         {"exp": None},
         {"exp": True},
+        {"exp": float("nan")},
+        {"exp": 10**400},
         {"iat": NOW + 3600},
+        {"iat": float("nan")},
         {"auth_time": NOW - 3600},
         {"auth_time": None},
         {"sub": ""},
@@ -241,6 +244,19 @@ def test_a_token_that_says_something_else_is_refused(client, broker, holder, cla
     open_link(client, holder)
 
     response = come_back(client, go(client, holder))
+
+    assert response.status_code == 422
+    assert level(client, holder) == 0
+    assert not Assertion.objects.exists()
+
+
+def test_an_answer_after_the_meetings_keys_are_destroyed_is_refused(client, broker, holder):
+    open_link(client, holder)
+    address = go(client, holder)
+    MeetingKey.objects.filter(meeting_id=holder.meeting_id, purpose="INDEX").delete()
+    keys._remembered.clear()
+
+    response = come_back(client, address)
 
     assert response.status_code == 422
     assert level(client, holder) == 0

@@ -31,9 +31,10 @@ class ProviderDown(CannotProve):
 def read_time(words: Mapping[str, Any], name: str) -> float:
     """A time in seconds since 1970 as a provider says it; CannotProve when that is no time."""
     value = words.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise CannotProve(f"no {name}")
     # Beyond year 9999 Python has no date; infinity and what is not a number fail here as well.
-    if not is_number or not 0 <= value < 253_402_300_800:
+    if not 0 <= value < 253_402_300_800:
         raise CannotProve(f"no {name}")
     return float(value)
 

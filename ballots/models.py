@@ -203,8 +203,8 @@ class TallyRequest(models.Model):
         WAITING = 0, _("等待后台处理")
         CHANNELS = 5, _("核对各渠道的表决")
         BALLOTS = 20, _("累加全部表决票")
-        BREAKDOWNS = 75, _("累加须逐一核对的股东,编制明细")
-        LOGGED = 90, _("适用计票规则,写入选票日志")
+        BREAKDOWNS = 75, _("累加须逐一核对的股东，编制明细")
+        LOGGED = 90, _("适用计票规则，写入选票日志")
 
     meeting = models.OneToOneField(Meeting, models.PROTECT, related_name="tally_request")
     asked_by = models.CharField(_("申请人"), max_length=60)

@@ -43,7 +43,7 @@ class SamePerson(CannotAdvance):
 
 
 class AlreadyOpening(CannotAdvance):
-    message = _("启封计票正在进行,请稍候。")
+    message = _("启封计票正在进行，请稍候。")
 
 
 class InsidersUnknown(CannotAdvance):

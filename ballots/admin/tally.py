@@ -49,7 +49,7 @@ def _journalled(name: str, verb: Callable[..., object]) -> Verb:
 
 class VoteFileForm(forms.Form):
     channel = forms.ChoiceField(label=_("渠道"), choices=Channel)
-    file = forms.FileField(label=_("投票文件"), help_text=_("CSV、TXT(制表符)或XLSX"))
+    file = forms.FileField(label=_("投票文件"), help_text=_("CSV、TXT（制表符）或XLSX"))
 
 
 def upload_votes(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpResponse:
@@ -195,7 +195,7 @@ STEPS[5:5] = [
     ),
     Step(
         "open-tally",
-        _("启封计票(须另一人)"),
+        _("启封计票（须另一人）"),
         (Meeting.State.CLOSED,),
         _journalled("open-tally", _open),
         role=Role.SCRUTINEER,

@@ -154,7 +154,7 @@ class Migration(migrations.Migration):
                 ('asked_at', models.DateTimeField(verbose_name='申请时间')),
                 ('opened_by', models.CharField(blank=True, max_length=60, verbose_name='监票人')),
                 ('opened_at', models.DateTimeField(null=True, verbose_name='启封时间')),
-                ('stage', models.PositiveSmallIntegerField(choices=[(0, '等待后台处理'), (5, '核对各渠道的表决'), (20, '累加全部表决票'), (75, '累加须逐一核对的股东,编制明细'), (90, '适用计票规则,写入选票日志')], default=0)),
+                ('stage', models.PositiveSmallIntegerField(choices=[(0, '等待后台处理'), (5, '核对各渠道的表决'), (20, '累加全部表决票'), (75, '累加须逐一核对的股东，编制明细'), (90, '适用计票规则，写入选票日志')], default=0)),
                 ('tries', models.PositiveSmallIntegerField(default=0)),
                 ('meeting', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='tally_request', to='meetings.meeting')),
             ],

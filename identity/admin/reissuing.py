@@ -49,7 +49,7 @@ def _carry_out(request: HttpRequest, meeting_id: int, form: AccountForm) -> str:
     if "renew" in request.POST:
         require_role(request, Role.SECURITY)
         reissuing.renew_links(meeting_id, by=by, now=now)
-        return str(_("已更换链接密钥。请重新发送通知,然后由另一人停用旧链接。"))
+        return str(_("已更换链接密钥。请重新发送通知，然后由另一人停用旧链接。"))
     if "end" in request.POST:
         require_role(request, Role.SECURITY)
         reissuing.end_old_links(meeting_id, by=by, now=now)
@@ -59,7 +59,7 @@ def _carry_out(request: HttpRequest, meeting_id: int, form: AccountForm) -> str:
         return ""
     account = form.cleaned_data["account"]
     holder = reissuing.reissue_link(meeting_id, account=account, by=by, now=now)
-    return str(_("%(name)s的旧链接已停用,下一次通知带新链接。") % {"name": holder.name_masked})
+    return str(_("%(name)s的旧链接已停用，下一次通知带新链接。") % {"name": holder.name_masked})
 
 
 LINKS.append(Link(_("换发或停用链接"), LIVE_STATES, "admin:meeting-links"))

@@ -28,7 +28,7 @@ class HolderForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     name = forms.CharField(
-        label=_("姓名(按证件号码查询时填写)"),
+        label=_("姓名（按证件号码查询时填写）"),
         max_length=200,
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),

@@ -127,7 +127,7 @@ def ask_for_roles(request: HttpRequest, user_id: int, site: AdminSite) -> HttpRe
         except grants.CannotGrant as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, _("已申请,请由安全管理员批准。"))
+            messages.success(request, _("已申请，请由安全管理员批准。"))
             return redirect("admin:identity_user_change", user_id)
     context = {**site.each_context(request), "form": form, "subject": user}
     status = 422 if form.errors else 200
@@ -153,7 +153,7 @@ def take_device_away(request: HttpRequest, user_id: int) -> HttpResponse:
     """Forget an authenticator that was lost."""
     require_role(request, Role.SECURITY)
     second_factor.take_away(_user(user_id).pk, by=actor_of(request), now=timezone.now())
-    messages.success(request, _("已清除身份验证器;下次用一次性登录链接登录时重新设置。"))
+    messages.success(request, _("已清除身份验证器；下次用一次性登录链接登录时重新设置。"))
     return redirect("admin:identity_user_change", user_id)
 
 

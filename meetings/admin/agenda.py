@@ -95,7 +95,7 @@ class MeetingAdmin(OperatorAdmin):
             {
                 "classes": ("collapse",),
                 "fields": tuple(POLICIES),
-                "description": _("默认值即上交所规则。议案确认之后不再改变,随计票结果印出。"),
+                "description": _("默认值即上交所规则。议案确认之后不再改变，随计票结果印出。"),
             },
         ),
     )

@@ -100,10 +100,10 @@ def actions_of(request: HttpRequest, site: AdminSite) -> dict[str, tuple[Any, st
     for name in FOR_MANY:
         step = steps[name]
         if has_role(request, [step.role]):
-            label = _("%(step)s(先预览)") % {"step": step.label}
+            label = _("%(step)s（先预览）") % {"step": step.label}
             actions[name] = _preview(step, site), name, label
     if has_role(request, AT_MEETINGS):
-        actions["export"] = export, "export", _("导出清单(CSV)")
+        actions["export"] = export, "export", _("导出清单（CSV）")
     return actions
 
 

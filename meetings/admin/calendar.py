@@ -27,13 +27,13 @@ class YearForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 14, "cols": 90}),
         required=False,
         help_text=_(
-            "粘贴交易所通知中的各条,如“10月1日(星期四)至10月7日(星期三)休市”;"
-            "或每行一个日期或起止日期,如2026-10-01~2026-10-07。"
-            "周六周日总是休市,不必列出;“为周末休市”和“上班”的周末计为工作日。"
+            "粘贴交易所通知中的各条，如“10月1日（星期四）至10月7日（星期三）休市”；"
+            "或每行一个日期或起止日期，如2026-10-01~2026-10-07。"
+            "周六周日总是休市，不必列出；“为周末休市”和“上班”的周末计为工作日。"
         ),
     )
     file = forms.FileField(
-        label=_("或上传文件"), required=False, help_text=_("TXT或CSV,UTF-8编码,内容同上")
+        label=_("或上传文件"), required=False, help_text=_("TXT或CSV,UTF-8编码，内容同上")
     )
 
     def clean(self) -> dict[str, Any]:
@@ -45,9 +45,9 @@ class YearForm(forms.Form):
             except UnicodeDecodeError:
                 self.add_error("file", _("文件不是UTF-8编码的文本。"))
         elif file is not None:
-            self.add_error("file", _("文件过大:一年的休市安排不会超过20KB。"))
+            self.add_error("file", _("文件过大：一年的休市安排不会超过20KB。"))
         elif not cleaned.get("text", "").strip() and "text" not in self.errors:
-            self.add_error("text", _("请粘贴休市安排,或选择一个文件。"))
+            self.add_error("text", _("请粘贴休市安排，或选择一个文件。"))
         return cleaned
 
 

@@ -66,7 +66,9 @@ def _before_confirmation(meeting: Meeting) -> Iterator[Item]:
         yield Item(problem, False, f"{here}#motions-group")
     if not problems:
         number = meeting.motions.count()
-        yield Item(_("议程完整,共%(number)s项") % {"number": number}, True, f"{here}#motions-group")
+        yield Item(
+            _("议程完整，共%(number)s项") % {"number": number}, True, f"{here}#motions-group"
+        )
     faults = faults_of_dates(meeting, read_calendar())
     for fault in faults:
         address = (
@@ -79,7 +81,7 @@ def _before_confirmation(meeting: Meeting) -> Iterator[Item]:
         label = _("演练不受日期规则限制") if meeting.is_rehearsal else _("日期符合规则")
         yield Item(label, True, f"{here}#id_meeting_date")
     has_papers = meeting.documents.exists()
-    yield Item(_("会议资料(PDF)"), has_papers, f"{here}#documents-group", is_needed=False)
+    yield Item(_("会议资料（PDF）"), has_papers, f"{here}#documents-group", is_needed=False)
     has_notice = bool(meeting.notice_url)
     yield Item(_("会议公告网址"), has_notice, f"{here}#id_notice_url", is_needed=False)
 
@@ -104,14 +106,14 @@ def _words_of(approval: Approval) -> str:
     )
     words = {"at": at, "due": due}
     if approval.holds:
-        late = _("公司已校对议程(%(at)s,逾期:截止%(due)s)")
-        return (late if approval.is_late else _("公司已校对议程(%(at)s)")) % words
-    said = _("公司校对后议程又有改动,须重新校对") if approval.is_void else _("公司尚未校对议程")
+        late = _("公司已校对议程（%(at)s，逾期：截止%(due)s）")
+        return (late if approval.is_late else _("公司已校对议程（%(at)s）")) % words
+    said = _("公司校对后议程又有改动，须重新校对") if approval.is_void else _("公司尚未校对议程")
     if not due:
-        return said + _(";截止时间未定:交易日历中还没有会议所在的年份")
+        return said + _("；截止时间未定：交易日历中还没有会议所在的年份")
     if approval.is_overdue(at=timezone.now()):
-        return said + _(";已逾期,截止时间是%(due)s,请催董秘办理") % words
-    return said + _(";截止%(due)s") % words
+        return said + _("；已逾期，截止时间是%(due)s，请催董秘办理") % words
+    return said + _("；截止%(due)s") % words
 
 
 def _register(meeting: Meeting) -> Iterator[Item]:
@@ -124,7 +126,7 @@ def _register(meeting: Meeting) -> Iterator[Item]:
         return
     address = reverse("admin:meetings_register_change", args=[newest.pk])
     words = {"version": newest.version, "state": newest.get_state_display()}
-    label = _("股东名册第%(version)s版:%(state)s") % words
+    label = _("股东名册第%(version)s版：%(state)s") % words
     yield Item(label, newest.state == Register.State.LOADED, address)
 
 
@@ -132,7 +134,7 @@ def _lists(meeting: Meeting) -> Iterator[Item]:
     needs_insiders = meeting.motions.filter(is_for_minority_count=True).exists()
     if meeting.state in (State.INVITED, State.OPEN, State.CLOSED) and needs_insiders:
         yield Item(
-            _("董监高和一致行动人名单的确认(须对中小投资者单独计票)"),
+            _("董监高和一致行动人名单的确认（须对中小投资者单独计票）"),
             bool(meeting.insiders_confirmed_by),
             reverse("admin:meeting-list", args=[meeting.pk]),
         )

@@ -51,12 +51,12 @@ CHOICES = {
 
 class AgendaFileForm(forms.Form):
     file = forms.FileField(
-        label=_("议案文件"), help_text=_("XLSX或CSV(按模板填写),或沪深交易所格式的XML")
+        label=_("议案文件"), help_text=_("XLSX或CSV（按模板填写），或沪深交易所格式的XML")
     )
     control = forms.FileField(
         label=_("校验文件"),
         required=False,
-        help_text=_("仅XML:随附的…Vd.xml,核对大小、MD5和数目"),
+        help_text=_("仅XML：随附的…Vd.xml，核对大小、MD5和数目"),
     )
 
 
@@ -109,7 +109,7 @@ def _put_in(request: HttpRequest, meeting: Meeting) -> HttpResponse:
             now=timezone.now(),
         )
     except signing.BadSignature:
-        messages.error(request, _("预览已过期,请重新上传文件。"))
+        messages.error(request, _("预览已过期，请重新上传文件。"))
         return redirect("admin:meeting-agenda", meeting.pk)
     except CannotAdvance as refusal:
         messages.error(request, str(refusal))
@@ -172,7 +172,7 @@ def copy_page(request: HttpRequest, meeting_id: int, site: AdminSite) -> HttpRes
             by=actor_of(request),
             now=timezone.now(),
         )
-        messages.success(request, _("已新建草稿:请核对股本、议案和会议资料。"))
+        messages.success(request, _("已新建草稿：请核对股本、议案和会议资料。"))
         return redirect("admin:meetings_meeting_change", meeting.pk)
     context = {
         **site.each_context(request),

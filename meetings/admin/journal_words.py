@@ -72,7 +72,7 @@ WORDS = {
     "votes.imported": _("导入其他渠道投票"),
     "tally.asked": _("申请计票"),
     "tally.begun": _("监票人启封"),
-    "tally.not_counted": _("计票未完成,退回启封"),
+    "tally.not_counted": _("计票未完成，退回启封"),
     "tally.corrected": _("更正计票结果"),
     "log.cosigned": _("监票人签名"),
     "result.downloaded": _("下载表决结果"),

@@ -29,13 +29,13 @@ class MotionForm(forms.ModelForm[Motion]):
         label=_("序号"),
         required=False,
         widget=forms.TextInput(attrs={"size": 6, "inputmode": "decimal", "autocomplete": "off"}),
-        help_text=_("如3或2.01;留空则排在最后"),
+        help_text=_("如3或2.01；留空则排在最后"),
     )
     candidate_lines = forms.CharField(
-        label=_("候选人(每行一位)"),
+        label=_("候选人（每行一位）"),
         widget=forms.Textarea(attrs={"rows": 3, "cols": 40}),
         required=False,
-        help_text=_("仅累积投票议案。独立董事与非独立董事须分为两个议案,票数不能混用。"),
+        help_text=_("仅累积投票议案。独立董事与非独立董事须分为两个议案，票数不能混用。"),
     )
 
     class Meta:
@@ -62,7 +62,7 @@ class MotionForm(forms.ModelForm[Motion]):
             "seats": forms.NumberInput(attrs={"min": 1, "size": 4}),
         }
         help_texts = {
-            "kind": _("逐项表决:总标题写作2.00,各项写作2.01、2.02"),
+            "kind": _("逐项表决：总标题写作2.00，各项写作2.01、2.02"),
             "threshold": _("修改章程、增减资本、合并分立、重大资产交易、股权激励等须特别决议"),
             "is_for_minority_count": _("选举董事、利润分配、关联交易、担保、聘任审计机构等须勾选"),
             "is_dividend": _("须在日期一栏填写A股收盘价"),

@@ -32,15 +32,15 @@ SHOWN_FINDINGS = 100
 
 class UploadForm(forms.Form):
     file = forms.FileField(
-        label=_("股东名册文件"), help_text=_("DBF、CSV、TXT、XLSX,或只含其中一个文件的ZIP")
+        label=_("股东名册文件"), help_text=_("DBF、CSV、TXT、XLSX，或只含其中一个文件的ZIP")
     )
     stated_holders = forms.IntegerField(
         label=_("证券账户总数"),
         min_value=1,
         required=False,
-        help_text=_("报送表所列;填写后逐一核对"),
+        help_text=_("报送表所列；填写后逐一核对"),
     )
-    stated_shares = forms.IntegerField(label=_("股份总数(股)"), min_value=1, required=False)
+    stated_shares = forms.IntegerField(label=_("股份总数（股）"), min_value=1, required=False)
 
 
 @csrf_exempt  # checked by _receive_upload: the form may be read only once its handler is set

@@ -30,7 +30,7 @@ class IssuerCode(forms.ModelChoiceField[Issuer]):
                 attrs={"size": 8, "maxlength": 6, "inputmode": "numeric", "autocomplete": "off"}
             ),
             error_messages={
-                "invalid_choice": _("没有这个证券代码的上市公司:请核对,或先在“上市公司”中增加。")
+                "invalid_choice": _("没有这个证券代码的上市公司：请核对，或先在“上市公司”中增加。")
             },
         )
 
@@ -60,7 +60,7 @@ class MeetingForm(forms.ModelForm[Meeting]):
         }
         help_texts = {
             "meeting_date": _("须为交易日。"),
-            "record_date": _("与召开日相隔不多于7个工作日,其间至少2个交易日;确认后不得变更。"),
+            "record_date": _("与召开日相隔不多于7个工作日，其间至少2个交易日；确认后不得变更。"),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -68,7 +68,7 @@ class MeetingForm(forms.ModelForm[Meeting]):
         if self.instance.issuer_id and "issuer" in self.fields:
             self.initial["issuer"] = self.instance.issuer.security_code
         if "polls_close_at" in self.fields:
-            self.fields["polls_close_at"].help_text = _("投票时间留空则为法定时段,9:15至15:00。")
+            self.fields["polls_close_at"].help_text = _("投票时间留空则为法定时段，9:15至15:00。")
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()

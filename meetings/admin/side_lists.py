@@ -23,7 +23,7 @@ class ListForm(forms.Form):
         label=_("名单"), choices=lambda: [(name, found.label) for name, found in LISTS.items()]
     )
     file = forms.FileField(
-        label=_("文件"), help_text=_("DBF、CSV、TXT、XLSX,或只含其中一个文件的ZIP")
+        label=_("文件"), help_text=_("DBF、CSV、TXT、XLSX，或只含其中一个文件的ZIP")
     )
 
 

@@ -100,7 +100,7 @@ STEPS: list[Step] = [
     ),
     Step(
         "close-early",
-        _("提前截止(演练)"),
+        _("提前截止（演练）"),
         (State.INVITED, State.OPEN),
         _ignoring_now(lifecycle.close_rehearsal_early),
         is_for_rehearsals_only=True,
@@ -184,6 +184,6 @@ def take_step(request: HttpRequest, meeting_id: int, name: str) -> HttpResponse:
     except lifecycle.CannotAdvance as refusal:
         messages.error(request, str(refusal))
     else:
-        words = _("已开始:%(step)s。") if step.is_long else _("已完成:%(step)s。")
+        words = _("已开始：%(step)s。") if step.is_long else _("已完成：%(step)s。")
         messages.success(request, words % {"step": step.label})
     return redirect("admin:meetings_meeting_change", meeting_id)

@@ -25,7 +25,7 @@ def _notice(meeting: Meeting) -> Iterator[Item]:
         yield Item(_("尚未制定会议通知的发送批次"), False, address)
         return
     address = reverse("admin:notifications_campaign_change", args=[newest.pk])
-    label = _("会议通知:%(state)s") % {"state": newest.get_state_display()}
+    label = _("会议通知：%(state)s") % {"state": newest.get_state_display()}
     yield Item(label, newest.state in TOLD, address)
 
 

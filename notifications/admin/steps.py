@@ -42,10 +42,10 @@ AWAKENING = ("start", "resume", "retry", "release")
 OUTCOMES = {
     Outcome.ACCEPTED: _("通道已接收。"),
     Outcome.REJECTED: _("通道拒绝了这条短信。"),
-    Outcome.THROTTLED: _("通道繁忙,没有发出。"),
-    Outcome.NOT_SENT: _("连接不上通道,没有发出。"),
-    Outcome.UNKNOWN: _("通道没有应答,不知道是否发出。"),
-    Outcome.MISCONFIGURED: _("通道拒绝了请求,请检查通道设置。"),
+    Outcome.THROTTLED: _("通道繁忙，没有发出。"),
+    Outcome.NOT_SENT: _("连接不上通道，没有发出。"),
+    Outcome.UNKNOWN: _("通道没有应答，不知道是否发出。"),
+    Outcome.MISCONFIGURED: _("通道拒绝了请求，请检查通道设置。"),
 }
 
 
@@ -57,7 +57,7 @@ def take_step(request: HttpRequest, campaign_id: int, name: str) -> HttpResponse
     require_role(request, Role.APPROVER if name == "approve" else Role.OPERATOR)
     verb, label = STEPS[name]
     if name == "release" and request.POST.get("is_understood") != "yes":
-        messages.error(request, _("没有执行:请先勾选您知道部分股东可能收到两条。"))
+        messages.error(request, _("没有执行：请先勾选您知道部分股东可能收到两条。"))
         return redirect("admin:campaign-dead-letters", campaign_id)
     try:
         verb(campaign_id, by=actor_of(request), now=timezone.now())
@@ -66,7 +66,7 @@ def take_step(request: HttpRequest, campaign_id: int, name: str) -> HttpResponse
     except campaigns.CannotSend as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, _("已执行:%(step)s") % {"step": label})
+        messages.success(request, _("已执行：%(step)s") % {"step": label})
         if name in AWAKENING:
             tasks.ring_now()
     return redirect("admin:notifications_campaign_change", campaign_id)
@@ -93,6 +93,6 @@ def try_out(request: HttpRequest, campaign_id: int) -> HttpResponse:
     else:
         is_sent = result.outcome is Outcome.ACCEPTED
         level = messages.SUCCESS if is_sent else messages.WARNING
-        words = _("试发:%(outcome)s") % {"outcome": OUTCOMES[result.outcome]}
+        words = _("试发：%(outcome)s") % {"outcome": OUTCOMES[result.outcome]}
         messages.add_message(request, level, f"{words} {result.reason}".strip())
     return redirect("admin:notifications_campaign_change", campaign_id)

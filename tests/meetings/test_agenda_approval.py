@@ -82,8 +82,8 @@ def test_staff_see_by_when_the_company_answers_and_that_it_did(meeting):
     approve(meeting)
     after = lines_of(meeting)
 
-    assert (f"公司尚未校对议程;截止{due:%Y-%m-%d %H:%M}", "optional") in before
-    assert [state for label, state in after if label.startswith("公司已校对议程(")] == ["done"]
+    assert (f"公司尚未校对议程；截止{due:%Y-%m-%d %H:%M}", "optional") in before
+    assert [state for label, state in after if label.startswith("公司已校对议程（")] == ["done"]
 
 
 @pytest.mark.parametrize(("is_rehearsal", "state"), [(False, "missing"), (True, "optional")])

@@ -190,7 +190,7 @@ def test_without_a_button_what_is_missing_comes_next(client, operator):
     page = change_page(client, meeting).text
 
     address = reverse("admin:notifications_campaign_add", query={"meeting": meeting.pk})
-    assert f'<a class="button default" href="{address}">下一步:办理“尚未制定会议通知' in page
+    assert f'<a class="button default" href="{address}">下一步：办理“尚未制定会议通知' in page
 
 
 def test_meetings_stand_first_on_the_front_page(client, operator):

@@ -194,7 +194,7 @@ def test_a_paused_campaign_says_why(running, staff):
 
     page = staff.get(page_of(running.campaign))
 
-    assert "暂停原因:通道拒绝了请求" in page.text
+    assert "暂停原因：通道拒绝了请求" in page.text
     assert 'http-equiv="refresh"' not in page.text
 
 

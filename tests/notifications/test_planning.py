@@ -140,7 +140,7 @@ def test_without_anybody_to_tell_it_is_cancelled_and_says_why(meeting, client):
     client.force_login(make_operator())
     page = client.get(reverse("admin:notifications_campaign_change", args=[campaign.pk])).text
     assert campaign.state == State.CANCELLED
-    assert f"未能确定发送对象:{campaign.pause_reason}" in page
+    assert f"未能确定发送对象：{campaign.pause_reason}" in page
 
 
 @pytest.mark.parametrize("change", ["meeting cancelled", "keys destroyed"])
@@ -175,7 +175,7 @@ def test_the_page_says_how_far_it_is_and_by_when_it_is_through(meeting, client):
     now = timezone.now()
     progress = planning_progress(campaign, now=now)
 
-    assert "已查看名册 10 / 30 户,其中 10 户将收到" in page
+    assert "已查看名册 10 / 30 户，其中 10 户将收到" in page
     assert '<progress max="30" value="10"' in page
     assert timedelta(seconds=115) < progress.through_at - now < timedelta(seconds=150)
     assert 'http-equiv="refresh" content="2"' in page

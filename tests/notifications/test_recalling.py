@@ -169,4 +169,4 @@ def test_the_page_says_how_far_it_has_come(carrier, client):
     after = client.get(page).text
 
     assert "还有 1 / 1 批" in before
-    assert f"请求 {HOLDERS} 条:通道受理 {HOLDERS},拒绝 0" in after
+    assert f"请求 {HOLDERS} 条：通道受理 {HOLDERS}，拒绝 0" in after

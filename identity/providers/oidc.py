@@ -114,7 +114,7 @@ class OpenIdConnect:
         )
         claims = self._read(token, expected, now=now)
         account = claims.get(self.account_claim)
-        if not isinstance(account, str) or not account:
+        if not isinstance(account, str) or not account or not account.isascii():
             raise CannotProve("no securities account")
         return Evidence(
             provider=self.name,

@@ -229,6 +229,9 @@ class TallyRequest(models.Model):
                 | (~Q(opened_by="") & Q(opened_at__isnull=False)),
                 name="tally_opening_has_moment",
             ),
+            models.CheckConstraint(
+                condition=Q(stage__in=[0, 5, 20, 75, 90]), name="tally_stage_known"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from celery import Task
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponseBase
@@ -27,6 +26,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind
 
+from voting_portal.celery import PortalTask
 from voting_portal.metrics import QUIET
 
 TIMEOUT_SECONDS = 3
@@ -75,12 +75,14 @@ def traced(
         return step(span)
 
 
-class TracedTask(Task):  # type: ignore[type-arg]
+class TracedTask(PortalTask):
     """A task of the workers with a span of its name; what it was called with is not told."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return traced(
-            str(self.name), lambda _span: self.run(*args, **kwargs), kind=SpanKind.CONSUMER
+            str(self.name),
+            lambda _span: super(TracedTask, self).__call__(*args, **kwargs),
+            kind=SpanKind.CONSUMER,
         )
 
 

@@ -161,7 +161,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': '计票申请',
                 'verbose_name_plural': '计票申请',
-                'constraints': [models.CheckConstraint(condition=models.Q(('asked_by', ''), _negated=True), name='tally_asked_by_somebody'), models.CheckConstraint(condition=models.Q(('opened_by', models.F('asked_by')), _negated=True), name='tally_opening_by_another'), models.CheckConstraint(condition=models.Q(models.Q(('opened_at', None), ('opened_by', '')), models.Q(models.Q(('opened_by', ''), _negated=True), ('opened_at__isnull', False)), _connector='OR'), name='tally_opening_has_moment')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('asked_by', ''), _negated=True), name='tally_asked_by_somebody'), models.CheckConstraint(condition=models.Q(('opened_by', models.F('asked_by')), _negated=True), name='tally_opening_by_another'), models.CheckConstraint(condition=models.Q(models.Q(('opened_at', None), ('opened_by', '')), models.Q(models.Q(('opened_by', ''), _negated=True), ('opened_at__isnull', False)), _connector='OR'), name='tally_opening_has_moment'), models.CheckConstraint(condition=models.Q(('stage__in', [0, 5, 20, 75, 90])), name='tally_stage_known')],
             },
         ),
         migrations.CreateModel(

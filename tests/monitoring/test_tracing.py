@@ -24,6 +24,7 @@ from identity import voters
 from identity.links import Link, personal_url
 from tests.factories import make_holder, make_meeting
 from voting_portal import tracing
+from voting_portal.celery import app
 
 pytestmark = pytest.mark.django_db
 
@@ -125,8 +126,11 @@ def test_a_task_is_a_span_without_what_it_was_called_with(spans):
         def run(self, number):
             return number + 1
 
-    assert Task()(15_400_000_001) == 15_400_000_002
+    task = app.register_task(Task())
+    answer = task(15_400_000_001)
+    app.tasks.unregister(task)
 
+    assert answer == 15_400_000_002
     (span,) = spans()
     assert span.name == "notifications.tasks.some"
     assert "154" not in said([span])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import runpy
 import socket
@@ -70,6 +71,16 @@ def test_workers_and_threads_come_from_the_environment(monkeypatch):
 
     assert (configured["workers"], configured["threads"]) == (3, 7)
     assert configured["worker_class"] == "gthread"
+
+
+def test_what_start_up_made_is_not_looked_through_again(configured):
+    try:
+        configured["post_worker_init"](None)
+
+        assert gc.get_freeze_count() > 100_000
+        assert len(gc.get_objects()) < gc.get_freeze_count() / 10
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.servers

@@ -62,7 +62,7 @@ class Checkout:
         """As a power cut would: no server gets to tidy up."""
         for pid in self.servers().values():
             os.kill(pid, signal.SIGKILL)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while is_alive(pid) and time.monotonic() < deadline:
                 time.sleep(0.02)
 

@@ -13,7 +13,7 @@ OTHERS = (
 )
 
 
-def wait_until_alone(*, seconds: float = 30) -> None:
+def wait_until_alone(*, seconds: float = 60) -> None:
     """Wait until this database has no session but ours; AssertionError says which one stays."""
     deadline = time.monotonic() + seconds
     while True:

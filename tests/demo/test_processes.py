@@ -26,7 +26,7 @@ def is_running(pid: str) -> bool:
 
 
 def until(condition) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
     return condition()

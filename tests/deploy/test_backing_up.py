@@ -292,7 +292,7 @@ class Replica:
 
     def stop(self) -> None:
         self.running.terminate()
-        self.running.wait(30)
+        self.running.wait(60)
 
     def ask(self, statement: str) -> list[object]:
         where = f"host={self.sockets} port=5433 user=portal dbname=portal"

@@ -72,13 +72,13 @@ def pool(transactional_db) -> Iterator[str]:
         yield url
     finally:
         running.terminate()
-        running.wait(10)
+        running.wait(60)
         wait_until_alone()
         shutil.rmtree(place)
 
 
 def wait_for(url: str, log: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             with psycopg.connect(url):

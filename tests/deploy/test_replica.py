@@ -60,7 +60,7 @@ def lists(transactional_db, copy, monkeypatch):
 
 
 def wait_for(is_so) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)

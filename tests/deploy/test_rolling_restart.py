@@ -44,7 +44,7 @@ def nginx(directory, *, upstream: int) -> Iterator[int]:
         yield https
     finally:
         running.terminate()
-        running.wait(10)
+        running.wait(60)
 
 
 def test_a_rolling_restart_drops_no_request(tmp_path):

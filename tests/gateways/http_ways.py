@@ -98,7 +98,7 @@ class Way:
     def hear(self, number):
         """The next so many lines of receipts."""
         while len(self._read) < number:
-            headers, body = self.posted.get(timeout=5)
+            headers, body = self.posted.get(timeout=30)
             self._read += self.gateway.read_receipts(headers, body, now=timezone.now())
         heard, self._read = self._read[:number], self._read[number:]
         return heard
@@ -136,7 +136,7 @@ def message(ref, phone, **changes):
     return Message(ref, phone, **{**said, **changes})
 
 
-def until(condition, seconds=5.0):
+def until(condition, seconds=30.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"

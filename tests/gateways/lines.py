@@ -58,7 +58,7 @@ def options_of(account, **others):
     return options
 
 
-def until(condition, *, seconds=5.0):
+def until(condition, *, seconds=30.0):
     """Wait until something is so; fail when it never is."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -79,7 +79,7 @@ class Line:
     def inbox(self):
         return self.server.carrier.inbox
 
-    def hear(self, number, *, seconds=5.0):
+    def hear(self, number, *, seconds=30.0):
         """The next so many receipts and replies."""
         return [self.told.get(timeout=seconds) for _ in range(number)]
 

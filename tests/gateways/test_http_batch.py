@@ -158,7 +158,7 @@ def test_a_torn_answer_leaves_it_unknown(answer):
 def test_receipts_come_back_signed_and_say_what_became_of_each(gateway, portal):
     gateway.send([Message("1", REACHABLE, "x"), Message("2", UNREACHABLE, "y")])
 
-    headers, body = portal.receipts.get(timeout=5)
+    headers, body = portal.receipts.get(timeout=30)
 
     lines = gateway.read_receipts(headers, body, now=timezone.now())
     assert lines == [
@@ -172,7 +172,7 @@ def test_receipts_can_come_twice_and_backwards(gateway, portal, break_it):
 
     gateway.send(messages(3))
 
-    bodies = [portal.receipts.get(timeout=5)[1] for _ in range(2)]
+    bodies = [portal.receipts.get(timeout=30)[1] for _ in range(2)]
     assert bodies[0] == bodies[1]
     assert [line["id"] for line in json.loads(bodies[0])] == ["3", "2", "1"]
 

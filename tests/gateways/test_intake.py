@@ -43,7 +43,7 @@ def post(intake, body, *, headers=None, path="/messages"):
     signed = signed_headers(SECRET, body, now=timezone.now()) if headers is None else headers
     request = urllib.request.Request(intake["url"] + path, body, signed, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=30) as response:
             return response.status
     except urllib.error.HTTPError as refusal:
         return refusal.code

@@ -109,7 +109,7 @@ class Proxy:
         """What the access log says of a request; nginx writes after the answer is out."""
         before = len(self.access_log.read_text())
         self.ask(method, path, body)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             text = self.access_log.read_text()[before:]
             if text.endswith("\n"):
@@ -208,14 +208,14 @@ def proxy(tmp_path_factory):
         yield found
     finally:
         running.terminate()
-        running.wait(10)
+        running.wait(60)
         echo.shutdown()
         serving.join()
         echo.server_close()
 
 
 def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:

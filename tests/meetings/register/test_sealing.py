@@ -83,7 +83,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def wait_until(is_so, *, seconds: float = 20.0) -> None:
+def wait_until(is_so, *, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it took too long"

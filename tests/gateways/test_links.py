@@ -300,7 +300,7 @@ def test_a_flood_of_reports_cannot_fill_the_memory(tmp_path, monkeypatch):
     options = lines.options_of("cmpp3")
     with lines.carrier_of(options, tmp_path / "inbox.sqlite3") as server:
         options["url"] = f"tcp://127.0.0.1:{server.port}"
-        with lines.opened(options, server=server, keep=lambda _told: stuck.wait(5)) as line:
+        with lines.opened(options, server=server, keep=lambda _told: stuck.wait(60)) as line:
             server.carrier.faults = Faults(receipt_delay=0)
             line.gateway.send(messages(30))
 

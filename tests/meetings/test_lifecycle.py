@@ -106,15 +106,14 @@ def test_a_real_meeting_votes_at_the_lawful_hours(hour, minute, is_lawful):
 
 
 def test_the_timer_opens_and_closes_what_is_due():
-    hour = timedelta(hours=1)
+    now, hour = timezone.now(), timedelta(hours=1)
+    gone_by = {"polls_open_at": now - 3 * hour, "polls_close_at": now - 2 * hour}
     due = make_meeting(state="INVITED")
-    over = make_meeting(state="OPEN", polls_open_at=NOW - 3 * hour, polls_close_at=NOW - 2 * hour)
-    slept_through = make_meeting(
-        state="INVITED", polls_open_at=NOW - 3 * hour, polls_close_at=NOW - 2 * hour
-    )
-    early = make_meeting(state="INVITED", polls_open_at=NOW + hour, polls_close_at=NOW + 2 * hour)
+    over = make_meeting(state="OPEN", **gone_by)
+    slept_through = make_meeting(state="INVITED", **gone_by)
+    early = make_meeting(state="INVITED", polls_open_at=now + hour, polls_close_at=now + 2 * hour)
 
-    lifecycle.move_due_polls(now=timezone.now())
+    lifecycle.move_due_polls(now=now)
 
     assert state_of(due) == "OPEN"
     assert state_of(over) == "CLOSED"

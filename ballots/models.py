@@ -104,7 +104,7 @@ class VoteImport(models.Model):
     )
     channel = models.CharField(_("渠道"), max_length=8, choices=Channel)
     file_name = models.CharField(_("文件名"), max_length=255)
-    file_size = models.PositiveBigIntegerField(_("文件大小(字节)"))
+    file_size = models.PositiveBigIntegerField(_("文件大小（字节）"))
     sha256 = models.CharField(_("SHA-256"), max_length=64)
     rows_read = models.PositiveIntegerField(_("读取行数"))
     votes = models.PositiveIntegerField(_("表决票数"))  # rows of one account, time and number
@@ -149,7 +149,7 @@ class OtherVote(models.Model):
         COUNTS = "COUNTS", _("计入")
         NOTHING = "NOTHING", _("不计")
         ADMITTED = "ADMITTED", _("仅计出席")  # an on-site vote that is void: present, abstains
-        LISTED = "LISTED", _("无表决权,仅列示")
+        LISTED = "LISTED", _("无表决权，仅列示")
 
     id = models.BigIntegerField(primary_key=True)
     vote_import = models.ForeignKey(

@@ -39,7 +39,7 @@ class NotAsked(CannotAdvance):
 
 
 class SamePerson(CannotAdvance):
-    message = _("申请计票的人不能自己启封,须由另一位监票人启封。")
+    message = _("申请计票的人不能自己启封，须由另一位监票人启封。")
 
 
 class AlreadyOpening(CannotAdvance):
@@ -47,7 +47,7 @@ class AlreadyOpening(CannotAdvance):
 
 
 class InsidersUnknown(CannotAdvance):
-    message = _("有议案须对中小投资者单独计票:请先确认董监高和一致行动人名单(可以为空)。")
+    message = _("有议案须对中小投资者单独计票：请先确认董监高和一致行动人名单（可以为空）。")
 
 
 @transaction.atomic

@@ -22,7 +22,7 @@ KINDS = {
     "OPINION": _("议案须填同意、反对或弃权（名义持有人填三项股数），候选人须填票数。"),
     "REPEATED_MOTION": _("同一张表决票中该议案或候选人出现两次。"),
     "REPEATED_SEQ": _("受理序号在本文件或此前导入的文件中已用于另一张表决票。"),
-    "SUFFIX": _("请上传CSV、TXT(制表符)或XLSX文件。"),
+    "SUFFIX": _("请上传CSV、TXT（制表符）或XLSX文件。"),
     "TIME": _("时间应为HH:MM:SS或YYYY-MM-DD HH:MM:SS的文本，仅现场投票可以不填。"),
     "UNKNOWN_CLASS": _("该股份类别不属于本次会议；有几个类别时须填写。"),
     "UNKNOWN_MOTION": _("议程中没有这个可表决的议案或候选人。"),

@@ -34,7 +34,7 @@ class StaffOrSecretary(CannotGrant):
 
 
 class IssuersOfSecretaries(CannotGrant):
-    message = _("董事会秘书须指定上市公司,其他岗位不能指定。")
+    message = _("董事会秘书须指定上市公司，其他岗位不能指定。")
 
 
 class AskedAlready(CannotGrant):

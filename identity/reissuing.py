@@ -31,7 +31,7 @@ class NoSuchHolder(CannotReissue):
 
 
 class ReissuedTooOften(CannotReissue):
-    message = _("该股东的链接已换发三次,请更换整个会议的链接密钥。")
+    message = _("该股东的链接已换发三次，请更换整个会议的链接密钥。")
 
 
 class SamePerson(CannotReissue):
@@ -39,7 +39,7 @@ class SamePerson(CannotReissue):
 
 
 class NothingOld(CannotReissue):
-    message = _("没有需要停用的旧链接:请先更换链接密钥。")
+    message = _("没有需要停用的旧链接：请先更换链接密钥。")
 
 
 @transaction.atomic

@@ -47,15 +47,15 @@ class NoReason(CannotUnmask):
 
 
 class NoCall(CannotUnmask):
-    message = _("登记号须为3至20位字母、数字或连字符,连续数字不超过7位。")
+    message = _("登记号须为3至20位字母、数字或连字符，连续数字不超过7位。")
 
 
 class NobodyFound(CannotUnmask):
-    message = _("名册中没有找到。可用证券账户、手机号、一码通,或姓名和证件号码查询。")
+    message = _("名册中没有找到。可用证券账户、手机号、一码通，或姓名和证件号码查询。")
 
 
 class SeveralFound(CannotUnmask):
-    message = _("有多位股东登记了这个手机号,一次只能查看一位:请用证券账户查询。")
+    message = _("有多位股东登记了这个手机号，一次只能查看一位：请用证券账户查询。")
 
 
 class RecordsGone(CannotUnmask):

@@ -41,7 +41,7 @@ class UnknownYear(Refusal):
 
     def __init__(self, year: int) -> None:
         super().__init__(
-            _("交易日历中还没有%(year)s年:请先在“交易日历”中导入该年的休市安排。") % {"year": year}
+            _("交易日历中还没有%(year)s年：请先在“交易日历”中导入该年的休市安排。") % {"year": year}
         )
 
 
@@ -57,7 +57,7 @@ class CalendarFault:
 class BadCalendar(Refusal):
     """A text that gives no year; `faults` say where and what to do. Nothing was changed."""
 
-    message = gettext_lazy("休市安排有误,没有导入。")
+    message = gettext_lazy("休市安排有误，没有导入。")
 
     def __init__(self, faults: list[CalendarFault]) -> None:
         super().__init__()
@@ -151,12 +151,12 @@ def read_days(year: int, text: str) -> tuple[list[date], list[date]]:
             elif said in ("", "休市", "放假", "放假调休", "为节假日休市"):
                 closed |= {day for day in days if not _is_weekend(day)}
             else:
-                raise ValueError(_("看不懂这一句:请只保留日期和“休市”或“上班”。"))
+                raise ValueError(_("看不懂这一句：请只保留日期和“休市”或“上班”。"))
         except ValueError as error:
             faults.append(CalendarFault(line, clause.strip()[:80], str(error)))
     if not faults and len(closed) < LEAST_CLOSED_DAYS:
         words = {"days": len(closed), "least": LEAST_CLOSED_DAYS}
-        reason = _("周一至周五中只有%(days)s个休市日,一年不会少于%(least)s个:请核对是否完整。")
+        reason = _("周一至周五中只有%(days)s个休市日，一年不会少于%(least)s个：请核对是否完整。")
         faults.append(CalendarFault(0, "", reason % words))
     if faults:
         raise BadCalendar(faults)
@@ -189,7 +189,7 @@ def _day(
         raise ValueError(_("没有这个日期。")) from None
     if weekday and WEEKDAYS[found.weekday()] != weekday:
         words = {"day": found.isoformat(), "weekday": WEEKDAYS[found.weekday()]}
-        raise ValueError(_("%(day)s是星期%(weekday)s:请核对年份和日期。") % words)
+        raise ValueError(_("%(day)s是星期%(weekday)s：请核对年份和日期。") % words)
     return found
 
 

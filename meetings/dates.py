@@ -68,32 +68,32 @@ def _faults(meeting: Meeting, calendar: Calendar) -> Iterator[DateFault]:
     working = calendar.working_days_until(meeting.record_date, meeting.meeting_date)
     if working > MOST_WORKING_DAYS:
         words = {"days": working, "most": MOST_WORKING_DAYS}
-        message = _("股权登记日与召开日相隔%(days)s个工作日,不得多于%(most)s个。")
+        message = _("股权登记日与召开日相隔%(days)s个工作日，不得多于%(most)s个。")
         yield DateFault("W2", "record_date", message % words)
     between = calendar.trading_days_between(meeting.record_date, voting)
     if between < LEAST_TRADING_DAYS:
         words = {"days": between, "least": LEAST_TRADING_DAYS}
-        message = _("股权登记日与网络投票开始日之间只有%(days)s个交易日,至少须间隔%(least)s个。")
+        message = _("股权登记日与网络投票开始日之间只有%(days)s个交易日，至少须间隔%(least)s个。")
         yield DateFault("W3", "record_date", message % words)
     if not calendar.is_trading_day(meeting.meeting_date):
-        message = _("股东会应当在交易日召开:这一天休市。")
+        message = _("股东会应当在交易日召开：这一天休市。")
         yield DateFault("W4", "meeting_date", message)
     yield from _of_hours(meeting)
     if not calendar.is_trading_day(meeting.record_date):
-        message = _("股权登记日不是交易日:请与公司核对。")
+        message = _("股权登记日不是交易日：请与公司核对。")
         yield DateFault("W2", "record_date", message, is_hard=False)
 
 
 def _of_notice(meeting: Meeting) -> Iterator[DateFault]:
     least = NOTICE_DAYS[Meeting.Kind(meeting.kind)]
     if meeting.notice_date is None:
-        message = _("没有填写会议通知公告日,无法核对是否提前%(least)s日公告。")
+        message = _("没有填写会议通知公告日，无法核对是否提前%(least)s日公告。")
         yield DateFault("W1", "notice_date", message % {"least": least}, is_hard=False)
         return
     ahead = (meeting.meeting_date - meeting.notice_date).days
     if ahead < least:
         words = {"ahead": ahead, "least": least}
-        message = _("公告日距召开日%(ahead)s日,至少须提前%(least)s日(不含召开当日)。")
+        message = _("公告日距召开日%(ahead)s日，至少须提前%(least)s日（不含召开当日）。")
         yield DateFault("W1", "notice_date", message % words)
 
 
@@ -108,9 +108,9 @@ def _of_hours(meeting: Meeting) -> Iterator[DateFault]:
     ]
     lawful = lawful_hours(meeting.meeting_date, meeting.prevote)
     if meeting.prevote == "ON":
-        message = _("开放预投票的,投票时间须为法定时段:会议前一日15:00至会议当日15:00。")
+        message = _("开放预投票的，投票时间须为法定时段：会议前一日15:00至会议当日15:00。")
     else:
-        message = _("投票时间须为会议当日的法定时段:9:15至15:00。")
+        message = _("投票时间须为会议当日的法定时段：9:15至15:00。")
     if missed:
         hours = "、".join(missed)
         message += _("现在没有覆盖交易系统投票时段%(hours)s。") % {"hours": hours}
@@ -158,13 +158,13 @@ def deadlines(meeting: Meeting, calendar: Calendar) -> list[Deadline]:
         Deadline(meeting.record_date, _("股权登记日")),
         Deadline(
             calendar.trading_day_before(day, 2),
-            _("16:00前上传股东名册;最迟公告延期、取消、增加或撤回议案"),
+            _("16:00前上传股东名册；最迟公告延期、取消、增加或撤回议案"),
         ),
         Deadline(
-            calendar.trading_day_before(voting), _("名义持有人征集实际持有人意见,9:15至15:00")
+            calendar.trading_day_before(voting), _("名义持有人征集实际持有人意见，9:15至15:00")
         ),
         Deadline(confirmed, _("16:00前公司确认议案")),
-        Deadline(day, _("9:15至15:00网络投票;15:30前公司上传现场投票")),
+        Deadline(day, _("9:15至15:00网络投票；15:30前公司上传现场投票")),
         Deadline(day, _("9:15至9:25、9:30至11:30、13:00至15:00交易系统投票")),
     ]
     return sorted(found, key=lambda deadline: deadline.day)

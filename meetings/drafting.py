@@ -22,7 +22,7 @@ KEPT = ("onsite_vote_start", "strong_from_percent")
 
 
 class AgendaFrozen(CannotAdvance):
-    message = _("议案已确认,不能再导入。")
+    message = _("议案已确认，不能再导入。")
 
 
 class MotionInUse(CannotAdvance):
@@ -105,7 +105,7 @@ def put_agenda(
         if motion.documents.exists() or motion.recusals.exists():
             words = {"number": motion.number}
             raise MotionInUse(
-                _("文件中没有议案%(number)s,但它已有会议资料或回避登记:请先处理。") % words
+                _("文件中没有议案%(number)s，但它已有会议资料或回避登记：请先处理。") % words
             )
         motion.delete()
     made = []

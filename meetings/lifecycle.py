@@ -51,7 +51,7 @@ def advance(
     meeting = Meeting.objects.select_for_update().get(pk=meeting_id)
     if meeting.state not in since:
         raise CannotAdvance(
-            _("会议处于“%(state)s”,不能执行这一步。") % {"state": meeting.get_state_display()}
+            _("会议处于“%(state)s”，不能执行这一步。") % {"state": meeting.get_state_display()}
         )
     journal.record(meeting, f"meeting.{to.lower()}", by=by, at=now, since=meeting.state)
     meeting.state = to
@@ -220,6 +220,6 @@ def _problems_of_rules(meeting: Meeting, motion: Motion) -> Iterator[str]:
     words = {"number": motion.number}
     is_special = motion.threshold == Motion.Threshold.SPECIAL
     if (motion.has_dual_threshold or motion.has_class_threshold) and not is_special:
-        yield str(_("议案%(number)s须分别三分之二同意,应为特别决议。") % words)
+        yield str(_("议案%(number)s须分别三分之二同意，应为特别决议。") % words)
     if motion.is_dividend and meeting.closing_price is None:
-        yield str(_("议案%(number)s要分段统计,请填写A股收盘价。") % words)
+        yield str(_("议案%(number)s要分段统计，请填写A股收盘价。") % words)

@@ -129,7 +129,7 @@ def _open(file: IO[bytes], file_name: str, found: MotionFile) -> Reader | None:
     size = file.seek(0, 2)
     suffix = PurePath(file_name).suffix.lower()
     if size > LARGEST:
-        found.fault(0, "", _("文件超过2MB:请只保留议案一张表。"))
+        found.fault(0, "", _("文件超过2MB：请只保留议案一张表。"))
     elif suffix == ".xlsx":
         return XlsxReader(WholeFile(file, size))
     elif suffix == ".csv":
@@ -166,13 +166,13 @@ def _recognise(headers: object, found: MotionFile) -> dict[str, int]:
     for at, header in enumerate(headers):
         if (name := meant.get(header.strip())) is None:
             if header.strip():
-                found.remarks.append(_("未使用的列:%(header)s") % {"header": header.strip()[:30]})
+                found.remarks.append(_("未使用的列：%(header)s") % {"header": header.strip()[:30]})
         elif name in columns:
-            found.fault(0, header, _("同一内容有两列,请删去一列。"))
+            found.fault(0, header, _("同一内容有两列，请删去一列。"))
         else:
             columns[name] = at
     if "title" not in columns:
-        found.fault(0, HEADERS["title"][0], _("缺少这一列:第一行须是表头,可下载模板填写。"))
+        found.fault(0, HEADERS["title"][0], _("缺少这一列：第一行须是表头，可下载模板填写。"))
     return columns
 
 
@@ -227,17 +227,17 @@ def _faults_of_words(
 ) -> Iterator[tuple[str, str]]:
     """What a row's cells hold that is none of the words that may stand there: column and reason."""
     if not 0 < len(values["title"]) <= 300:
-        yield "title", _("须有名称,最多300个字。")
+        yield "title", _("须有名称，最多300个字。")
     of_words = (("kind", KINDS), ("threshold", THRESHOLDS), ("proposer", PROPOSERS))
     for name, words in of_words:
         if values[name] not in words:
             known = "、".join(str(word) for word in words if word)
-            yield name, _("只能是:%(known)s。") % {"known": known}
+            yield name, _("只能是：%(known)s。") % {"known": known}
     for name in FLAGS:
         if values[name].upper() not in ANSWERS:
-            yield name, _("填“是”或“否”,留空为否。")
+            yield name, _("填“是”或“否”，留空为否。")
     if unknown := sorted(set(classes) - set(ShareClass.Code.values)):
-        yield "share_classes", _("没有这个类别:%(unknown)s。") % {"unknown": "、".join(unknown)}
+        yield "share_classes", _("没有这个类别：%(unknown)s。") % {"unknown": "、".join(unknown)}
 
 
 def _place(text: str, seen: Mapping[tuple[int, int], object]) -> tuple[int, int] | None:
@@ -259,9 +259,9 @@ def _faults_of_kind(
         if not (seats.isascii() and seats.isdigit() and 0 < int(seats) <= 99):
             yield "seats", _("累积投票议案须填写应选人数。")
         if place and place[1]:
-            yield "number", _("累积投票议案占用整个序号,如4.00;4.01起为候选人。")
+            yield "number", _("累积投票议案占用整个序号，如4.00;4.01起为候选人。")
         if len(names) > 99 or any(len(name) > 60 for name in names):
-            yield "candidates", _("最多99位候选人,姓名最多60个字。")
+            yield "candidates", _("最多99位候选人，姓名最多60个字。")
         if len(set(names)) < len(names):
             yield "candidates", _("有候选人重复。")
     else:
@@ -281,7 +281,7 @@ def _faults_of_proposer(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """A name goes with holders only, an opinion with what the board did not propose itself."""
     proposer = PROPOSERS.get(values["proposer"])
     if (proposer == Motion.Proposer.HOLDERS) != bool(values["proposer_name"]):
-        yield "proposer_name", _("提案人是股东时须填写提案股东,否则留空。")
+        yield "proposer_name", _("提案人是股东时须填写提案股东，否则留空。")
     if proposer == Motion.Proposer.BOARD and values["board_opinion"]:
         yield "board_opinion", _("董事会自己的提案不填董事会意见。")
     for name, most in (("proposer_name", 120), ("board_opinion", 300)):

@@ -119,7 +119,7 @@ def read_xml(
             codes = "、".join(sorted({m.code for m in votes.meetings})[:5])
             found.fault(0, "UnderlyingSecurityID", _("文件中没有本公司的议案。"), codes)
         elif len(meetings) > 1:
-            found.fault(0, "MeetingSeq", _("文件中本公司有不止一次会议:请只保留一次。"))
+            found.fault(0, "MeetingSeq", _("文件中本公司有不止一次会议：请只保留一次。"))
         else:
             _read(meetings[0], found)
     return found.finished()
@@ -140,14 +140,14 @@ def _parse(content: bytes, parser: Parser, found: MotionFile) -> bool:
     except Unreadable as refusal:
         is_entity = any(finding.kind == "XML_ENTITY" for finding in refusal.findings)
         reason = (
-            _("XML中含有DOCTYPE或实体,不予读取。")
+            _("XML中含有DOCTYPE或实体，不予读取。")
             if is_entity
-            else _("XML不完整或格式有误:请重新下载。")
+            else _("XML不完整或格式有误：请重新下载。")
         )
         found.fault(0, "", reason)
         return False
     except TooDeep:
-        found.fault(0, "", _("XML嵌套过深,不予读取。"))
+        found.fault(0, "", _("XML嵌套过深，不予读取。"))
         return False
     except UnicodeDecodeError:
         found.fault(0, "", _("文字编码与XML声明的不符。"))
@@ -176,7 +176,7 @@ def _compare(content: bytes, votes: _Votes, control: IO[bytes], found: MotionFil
     for name, value in computed.items():
         said = facts.facts.get(name)
         if said is not None and said.lower() != value:
-            reason = _("校验文件写的是%(said)s,实际是%(value)s:请重新下载。")
+            reason = _("校验文件写的是%(said)s，实际是%(value)s：请重新下载。")
             found.fault(0, name, reason % {"said": said[:40], "value": value})
     if not computed.keys() & facts.facts.keys():
         found.fault(0, "", _("校验文件中没有大小、MD5或数目。"))
@@ -190,7 +190,7 @@ def _read(meeting: _Meeting, found: MotionFile) -> None:
     for row, vote in enumerate(meeting.votes, start=1):
         number = vote.get("ProposalID", "")
         if number.partition(".")[0] == EVERYTHING:
-            found.remarks.append(_("总议案(100)没有导入:逐项表决,不设总议案。"))
+            found.remarks.append(_("总议案（100）没有导入：逐项表决，不设总议案。"))
             continue
         match = NUMBER.fullmatch(number)
         if match is None:
@@ -202,7 +202,8 @@ def _read(meeting: _Meeting, found: MotionFile) -> None:
         for name in _IGNORED:
             if vote.get(name):
                 words = {"number": number, "name": name, "value": vote[name][:30]}
-                found.remarks.append(_("%(number)s的%(name)s(%(value)s)没有导入,请核对。") % words)
+                remark = _("%(number)s的%(name)s（%(value)s）没有导入，请核对。")
+                found.remarks.append(remark % words)
     seen: dict[tuple[int, int], MotionDraft] = {}
     for place, (row, vote) in rows.items():
         draft = _draft(place, row, vote, rows, found)
@@ -211,10 +212,10 @@ def _read(meeting: _Meeting, found: MotionFile) -> None:
     judge_tree(seen, found)
     found.drafts = list(seen.values())
     if found.drafts:
-        found.remarks.append(_("XML中没有提案人:全部按董事会提案导入,股东提案请改正。"))
+        found.remarks.append(_("XML中没有提案人：全部按董事会提案导入，股东提案请改正。"))
     if meeting.facts.get("MeetingDesc"):
         words = {"title": meeting.facts["MeetingDesc"][:60]}
-        found.remarks.insert(0, _("文件中的会议:%(title)s") % words)
+        found.remarks.insert(0, _("文件中的会议：%(title)s") % words)
 
 
 def _draft(
@@ -230,9 +231,9 @@ def _draft(
     below = sorted(other for other in rows if other[0] == group and other[1])
     before = len(found.faults)
     if kind not in ("P", "L"):
-        found.fault(row, "ProposalType", _("只能是P(非累积投票)或L(累积投票)。"), kind)
+        found.fault(row, "ProposalType", _("只能是P（非累积投票）或L（累积投票）。"), kind)
     if not 0 < len(title) <= (60 if kind == "L" and item else 300):
-        found.fault(row, "ProposalName", _("须有名称,议案最多300个字,候选人最多60个字。"), title)
+        found.fault(row, "ProposalName", _("须有名称，议案最多300个字，候选人最多60个字。"), title)
     if kind == "L" and item:
         if (group, 0) not in rows:
             found.fault(row, "ProposalID", _("候选人之上没有累积投票议案。"), title)

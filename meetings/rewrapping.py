@@ -48,7 +48,7 @@ class KeyInUse(CannotRotate):
 
 
 class NotSettled(CannotRotate):
-    message = _("改用新的主密钥(密钥文件中的since)还不到一小时，旧的可能仍有人在用。")
+    message = _("改用新的主密钥（密钥文件中的since）还不到一小时，旧的可能仍有人在用。")
 
 
 class CannotRewrap(CannotRotate):

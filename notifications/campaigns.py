@@ -126,7 +126,7 @@ def plan_waiting(*, now: datetime) -> bool:
         except CannotSend as refusal:
             _abandon(campaign_id, str(refusal), now=now)
         except KeyDestroyed:
-            _abandon(campaign_id, _("会议的密钥已销毁,无法读取手机号码。"), now=now)
+            _abandon(campaign_id, _("会议的密钥已销毁，无法读取手机号码。"), now=now)
     return more
 
 

@@ -80,7 +80,7 @@ def funnel(stages: Sequence[Stage]) -> SafeString:
     bars = [
         {
             "label": stage.label,
-            "holders": stage.holders,
+            "holders": stage.figure,
             "width": _figure(WIDTH * stage.holders / most),
             "y": 30 * at,
             "text_y": 30 * at + 17,

@@ -59,7 +59,7 @@ def send_batch(batch_id: int, *, clock: Clock) -> None:
     except pacing.PaceUnknown:
         logger.warning("batch %s waits: Redis does not answer", batch_id)
     except KeyDestroyed:
-        _pause(claim, _("会议的密钥已销毁,无法读取手机号码。"), now=clock())
+        _pause(claim, _("会议的密钥已销毁，无法读取手机号码。"), now=clock())
     except campaigns.CannotSend as refusal:
         _pause(claim, str(refusal), now=clock())
     claims.hand_back(claim, now=clock())
@@ -78,9 +78,9 @@ def hindrance(campaign: Campaign) -> str:
     for name in waiting.values_list("gateway", flat=True).distinct():
         try:
             if pacing.rest_of(name) > NOTICEABLE_REST_SECONDS:
-                return _("通道“%(name)s”要求暂缓发送,稍后自动继续。") % {"name": name}
+                return _("通道“%(name)s”要求暂缓发送，稍后自动继续。") % {"name": name}
         except pacing.PaceUnknown:
-            return _("Redis没有响应,无法确定发送速率:发送已停止,恢复后自动继续。")
+            return _("Redis没有响应，无法确定发送速率：发送已停止，恢复后自动继续。")
     return ""
 
 
@@ -154,7 +154,7 @@ def _refusal(results: Sequence[Result]) -> str:
     """That the gateway refuses whatever it is handed, in words: blank when it does not."""
     for result in results:
         if result.outcome is Outcome.MISCONFIGURED:
-            return _("通道拒绝了请求(%s),请检查通道设置。") % result.reason
+            return _("通道拒绝了请求（%s），请检查通道设置。") % result.reason
     return ""
 
 

@@ -115,12 +115,12 @@ def alarms(campaign: Campaign) -> list[str]:
     names = [way["gateway"] for step in campaign.plan for way in step]
     unusable = [name for name in names if not gateways.is_usable(name)]
     lines = [
-        _("通道“%(name)s”的设置有误或已被删除,已停用;其他通道继续发送。") % {"name": name}
+        _("通道“%(name)s”的设置有误或已被删除，已停用；其他通道继续发送。") % {"name": name}
         for name in unusable
     ]
     eased = GatewayHealth.objects.filter(gateway__in=names, points__lt=GatewayHealth.AT_REST)
     return lines + [
-        _("通道“%(name)s”已降至%(points)s%%的份额:%(reason)s")
+        _("通道“%(name)s”已降至%(points)s%%的份额：%(reason)s")
         % {"name": row.gateway, "points": row.points, "reason": row.reason}
         for row in eased.exclude(gateway__in=unusable).order_by("gateway")
     ]

@@ -46,15 +46,27 @@ class Stage:
     def label(self) -> str:
         return str(STAGES[self.name])
 
+    @property
+    def figure(self) -> str:
+        """The holders as they may be told: of a rounded number only what it is not below."""
+        if not self.is_rounded:
+            return f"{self.holders:,}"
+        return f"≥ {self.holders:,}" if self.holders else f"< {ROUNDED_TO}"
+
 
 def reach(meeting: Meeting) -> list[Stage]:
-    """The funnel of a meeting; what tells of votes is not even asked for before the seal."""
+    """The funnel of a meeting; what tells of votes is not even asked for before the seal.
+
+    Until the first notice leaves there is no stage of notices.
+    """
     is_sealed = meeting.polls_sealed_at is not None
     counts = _count_reached(meeting.pk)
     if is_sealed:
         counts |= _count_voters(meeting.pk)
     else:
         counts["opened"] -= counts["opened"] % ROUNDED_TO
+    if not counts["sent"]:
+        del counts["sent"], counts["delivered"]
     registered = counts["registered"]
     return [
         Stage(

@@ -39,7 +39,7 @@ def known_words(gateway_name: str) -> dict[str, str]:
     """
     ours = {code: str(words) for code, words in OURS.items()}
     for status in FAILING:
-        ours[f"HTTP {status}"] = gettext("通道的服务器出错(%(status)s)") % {"status": status}
+        ours[f"HTTP {status}"] = gettext("通道的服务器出错（%(status)s）") % {"status": status}
     if not gateways.is_usable(gateway_name):
         return ours
     gateway = gateways.gateway(gateway_name)

@@ -31,7 +31,7 @@ class CannotSend(Refusal):
 class WrongState(CannotSend):
     def __init__(self, campaign: Campaign) -> None:
         words = {"state": campaign.get_state_display()}
-        super().__init__(_("发送批次处于“%(state)s”,不能执行这一步。") % words)
+        super().__init__(_("发送批次处于“%(state)s”，不能执行这一步。") % words)
 
 
 class SamePerson(CannotSend):
@@ -41,11 +41,11 @@ class SamePerson(CannotSend):
 class WrongMeetingState(CannotSend):
     def __init__(self, kind: str, state: str) -> None:
         words = {"state": Meeting.State(state).label, "kind": Kind(kind).label}
-        super().__init__(_("会议处于“%(state)s”,不能发送%(kind)s。") % words)
+        super().__init__(_("会议处于“%(state)s”，不能发送%(kind)s。") % words)
 
 
 class NobodyToTell(CannotSend):
-    message = _("没有可以发送的股东:都没有手机号码、已退订,或者已经收到过同类通知。")
+    message = _("没有可以发送的股东：都没有手机号码、已退订，或者已经收到过同类通知。")
 
 
 class StartPassed(CannotSend):

@@ -23,11 +23,11 @@ class CannotPurge(Refusal):
 
 
 class NotOver(CannotPurge):
-    message = _("会议尚未结束:结果公布、取消或延期之后才能删除个人信息。")
+    message = _("会议尚未结束：结果公布、取消或延期之后才能删除个人信息。")
 
 
 class OnHold(CannotPurge):
-    message = _("该会议暂缓删除,请先由另一位工作人员解除。")
+    message = _("该会议暂缓删除，请先由另一位工作人员解除。")
 
 
 class NotAsked(CannotPurge):

@@ -156,24 +156,9 @@ class OperatorAdmin(WithFigures, admin.ModelAdmin[Any]):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """The stock page with one button that saves, and a heading without blanks in Chinese."""
-        words = _("查看%(name)s")
-        if kwargs.get("add"):
-            words = _("增加%(name)s")
-        elif self.has_change_permission(request, kwargs.get("obj")):
-            words = _("修改%(name)s")
-        context |= {
-            "title": words % {"name": self.opts.verbose_name},
-            "show_save_and_add_another": False,
-            "show_save_and_continue": False,
-        }
+        """The stock page with one button that saves."""
+        context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().render_change_form(request, context, *args, **kwargs)
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        named = {"title": self.opts.verbose_name_plural}
-        return super().changelist_view(request, {**named, **(extra_context or {})})
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return self._with_figures(super().get_list_display(request))

@@ -27,7 +27,7 @@ from meetings.calendar import UnknownYear, read_calendar
 from meetings.dates import Deadline, deadlines
 from meetings.drafting import EDITABLE
 from meetings.models import POLICIES, Issuer, Meeting, Motion
-from meetings.preparing import name_candidates, note_change, prepare_meeting
+from meetings.preparing import COUNTED, name_candidates, note_change, prepare_meeting
 from voting_portal.admin import OperatorAdmin, actor_of
 
 View = Callable[..., HttpResponseBase]
@@ -147,6 +147,7 @@ class MeetingAdmin(OperatorAdmin):
             "deadlines": _deadlines(meeting),
             "registers": meeting.registers.order_by("-version"),
             "lines": lines_of(meeting.journal.order_by("-id")[:RECENT]),
+            "takes_lists": not work and meeting.state not in COUNTED,
             "takes_register": meeting.state in (*EDITABLE, Meeting.State.MOTIONS_CONFIRMED),
             "is_editable": is_editable(meeting),
         }

@@ -62,7 +62,7 @@ class CalendarYearAdmin(OperatorAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.is_operator(request)
 
-    @admin.display(description=_("休市日(周一至周五)"))
+    @admin.display(description=_("休市日（周一至周五）"))
     def number_of_closed_days(self, year: CalendarYear) -> int:
         return len(year.closed_days)
 

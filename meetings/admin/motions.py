@@ -90,7 +90,7 @@ class MotionForm(forms.ModelForm[Motion]):
         lines = str(self.cleaned_data["candidate_lines"]).split("\n")
         self.names = [line.strip() for line in lines if line.strip()]
         if len(self.names) > 99 or any(len(name) > 60 for name in self.names):
-            raise ValidationError(_("最多99位候选人,姓名最多60个字。"))
+            raise ValidationError(_("最多99位候选人，姓名最多60个字。"))
         if len(set(self.names)) < len(self.names):
             raise ValidationError(_("有候选人重复。"))
         return "\n".join(self.names)
@@ -102,7 +102,7 @@ class MotionForm(forms.ModelForm[Motion]):
             if not seats and "seats" not in self.errors:
                 self.add_error("seats", _("累积投票议案须填写应选人数。"))
             if self.place and self.place[1]:
-                self.add_error("number", _("累积投票议案占用整个序号,如4.00;4.01起为候选人。"))
+                self.add_error("number", _("累积投票议案占用整个序号，如4.00；4.01起为候选人。"))
         else:
             if seats:
                 self.add_error("seats", _("只有累积投票议案有应选人数。"))
@@ -119,7 +119,7 @@ class MotionForm(forms.ModelForm[Motion]):
         proposer = self.cleaned_data.get("proposer")
         is_of_holders = proposer == Motion.Proposer.HOLDERS
         if is_of_holders != bool(self.cleaned_data.get("proposer_name")):
-            self.add_error("proposer_name", _("提案人是股东时须填写提案股东,否则留空。"))
+            self.add_error("proposer_name", _("提案人是股东时须填写提案股东，否则留空。"))
         if proposer == Motion.Proposer.BOARD and self.cleaned_data.get("board_opinion"):
             self.add_error("board_opinion", _("董事会自己的提案不填董事会意见。"))
 

@@ -46,13 +46,13 @@ class Motion(models.Model):
         _("提案股东"),
         max_length=120,
         blank=True,
-        help_text=_("股东提案填写公告中的名称和持股比例,如“某某集团有限公司(持股3.20%)”"),
+        help_text=_("股东提案填写公告中的名称和持股比例，如“某某集团有限公司（持股3.20%）”"),
     )
     board_opinion = models.CharField(
         _("董事会意见"),
         max_length=300,
         blank=True,
-        help_text=_("董事会对他人提案公开表示的意见,一句话,与公告一致;没有则留空"),
+        help_text=_("董事会对他人提案公开表示的意见，一句话，与公告一致；没有则留空"),
     )
     seats = models.PositiveSmallIntegerField(
         _("应选人数"), null=True, blank=True, help_text=_("仅累积投票议案填写")
@@ -62,7 +62,7 @@ class Motion(models.Model):
         verbose_name=_("有权表决的股份类别"),
         default=list,
         blank=True,
-        help_text=_("以逗号分隔,如 A,B;空白表示全部类别"),
+        help_text=_("以逗号分隔，如 A,B；空白表示全部类别"),
     )
     is_for_minority_count = models.BooleanField(_("对中小投资者单独计票"), default=False)
     is_dividend = models.BooleanField(_("现金分红分段统计"), default=False)
@@ -70,7 +70,7 @@ class Motion(models.Model):
         _("互斥组"),
         max_length=20,
         blank=True,
-        help_text=_("同一事项的不同议案填相同的组名,股东只能同意其中一项"),
+        help_text=_("同一事项的不同议案填相同的组名，股东只能同意其中一项"),
     )
     has_dual_threshold = models.BooleanField(_("须中小投资者三分之二同意"), default=False)
     has_class_threshold = models.BooleanField(_("须各类别股东三分之二同意"), default=False)
@@ -161,7 +161,7 @@ class Document(models.Model):
     )
     title = models.CharField(_("标题"), max_length=120)
     content = models.BinaryField(editable=False)
-    size = models.PositiveIntegerField(_("大小(字节)"), editable=False)
+    size = models.PositiveIntegerField(_("大小（字节）"), editable=False)
     sha256 = models.CharField(max_length=64, editable=False)
 
     class Meta:

@@ -17,7 +17,7 @@ class CalendarYear(models.Model):
     """
 
     year = models.PositiveSmallIntegerField(_("年份"), unique=True)
-    closed_days = ArrayField(models.DateField(), verbose_name=_("休市日(周一至周五)"))
+    closed_days = ArrayField(models.DateField(), verbose_name=_("休市日（周一至周五）"))
     working_weekends = ArrayField(
         models.DateField(), verbose_name=_("调休上班的周末"), default=list, blank=True
     )

@@ -55,14 +55,14 @@ class Meeting(Policies):
         Issuer, models.PROTECT, related_name="meetings", verbose_name=_("上市公司")
     )
     kind = models.CharField(_("类型"), max_length=13, choices=Kind, default=Kind.EXTRAORDINARY)
-    title = models.CharField(_("名称"), max_length=60, help_text=_("如:2026年第一次临时股东会"))
+    title = models.CharField(_("名称"), max_length=60, help_text=_("如：2026年第一次临时股东会"))
     meeting_date = models.DateField(_("召开日期"))
     record_date = models.DateField(_("股权登记日"))
     notice_date = models.DateField(
         _("会议通知公告日"),
         null=True,
         blank=True,
-        help_text=_("年度股东会召开20日前、临时股东会15日前公告,不含召开当日。"),
+        help_text=_("年度股东会召开20日前、临时股东会15日前公告，不含召开当日。"),
     )
     polls_open_at = models.DateTimeField(_("投票开始"))
     polls_close_at = models.DateTimeField(_("投票截止"))
@@ -75,10 +75,10 @@ class Meeting(Policies):
     onsite_vote_start = models.TimeField(
         _("现场表决开始时间"),
         default=time(14),
-        help_text=_("现场投票文件中没有时间的,按此时间计(北京时间),除非另有选择。"),
+        help_text=_("现场投票文件中没有时间的，按此时间计（北京时间），除非另有选择。"),
     )
     closing_price = models.DecimalField(
-        _("A股收盘价(元)"),
+        _("A股收盘价（元）"),
         max_digits=12,
         decimal_places=4,
         null=True,
@@ -92,25 +92,25 @@ class Meeting(Policies):
     published_by = models.CharField(max_length=60, blank=True, editable=False)
     insiders_confirmed_by = models.CharField(max_length=60, blank=True, editable=False)
     strong_from_percent = models.DecimalField(
-        _("须二级核验的持股比例(%)"),
+        _("须二级核验的持股比例（%）"),
         max_digits=7,
         decimal_places=4,
         null=True,
         blank=True,
         help_text=_(
-            "持有某一类股份达到该比例的股东,须经证券公司或实名核验后投票;空白表示都只需短信验证码。"
+            "持有某一类股份达到该比例的股东，须经证券公司或实名核验后投票；空白表示都只需短信验证码。"
         ),
     )
     is_rehearsal = models.BooleanField(
         _("演练"),
         default=False,
-        help_text=_("演练会议不受交易日投票时段限制,可提前截止;页面均注明演练,结果不得公布。"),
+        help_text=_("演练会议不受交易日投票时段限制，可提前截止；页面均注明演练，结果不得公布。"),
     )
     notice_url = models.URLField(_("会议公告网址"), blank=True)
     retention_days = models.PositiveSmallIntegerField(
         _("个人信息保存天数"),
         default=30,
-        help_text=_("自结果公布(或取消、延期、演练截止)起算,期满自动销毁密钥并删除个人信息。"),
+        help_text=_("自结果公布（或取消、延期、演练截止）起算，期满自动销毁密钥并删除个人信息。"),
     )
     # When its keys were destroyed; from then on only what is public of it can be read.
     purged_at = models.DateTimeField(_("个人信息删除时间"), null=True, editable=False)
@@ -189,9 +189,9 @@ class ShareClass(models.Model):
     )
     number = models.PositiveSmallIntegerField(editable=False)  # its place in Holder.shares
     code = models.CharField(_("类别"), max_length=4, choices=Code, default=Code.A)
-    capital = models.PositiveBigIntegerField(_("已发行股份(股)"))
+    capital = models.PositiveBigIntegerField(_("已发行股份（股）"))
     voteless_shares = models.PositiveBigIntegerField(
-        _("无表决权股份(股)"), default=0, help_text=_("回购专用账户等,不计入有表决权股份总数")
+        _("无表决权股份（股）"), default=0, help_text=_("回购专用账户等，不计入有表决权股份总数")
     )
     votes_per_share = models.PositiveSmallIntegerField(_("每股表决权"), default=1)
 

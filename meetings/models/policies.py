@@ -19,13 +19,16 @@ class Policies(models.Model):
     ordinary_threshold = models.CharField(
         _("普通决议通过标准"),
         max_length=7,
-        choices=[("GT_HALF", _("超过二分之一")), ("GE_HALF", _("二分之一以上(含本数)"))],
+        choices=[("GT_HALF", _("超过二分之一")), ("GE_HALF", _("二分之一以上（含本数）"))],
         default="GT_HALF",
     )
     election_threshold = models.CharField(
         _("累积投票当选标准"),
         max_length=7,
-        choices=[("GT_HALF", _("超过出席股份的二分之一")), ("GE_HALF", _("二分之一以上(含本数)"))],
+        choices=[
+            ("GT_HALF", _("超过出席股份的二分之一")),
+            ("GE_HALF", _("二分之一以上（含本数）")),
+        ],
         default="GT_HALF",
     )
     cumulative_base = models.CharField(
@@ -49,14 +52,14 @@ class Policies(models.Model):
         choices=[
             ("INVALID_GROUP", _("该组选举票无效")),
             ("ABSTAIN", _("该组视为弃权")),
-            ("AS_CAST", _("不限制人数,按所投计票")),
+            ("AS_CAST", _("不限制人数，按所投计票")),
         ],
         default="INVALID_GROUP",
     )
     invalid_occupies_slot = models.BooleanField(
         _("其他渠道的无效选举票占用首次投票"),
         default=True,
-        help_text=_("取消勾选时,无效的累积投票视为没有投,以后的有效投票仍然计入。"),
+        help_text=_("取消勾选时，无效的累积投票视为没有投，以后的有效投票仍然计入。"),
     )
     first_vote_scope = models.CharField(
         _("重复投票以第一次为准的范围"),
@@ -65,12 +68,12 @@ class Policies(models.Model):
         default="MOTION",
     )
     onsite_time_default = models.CharField(
-        _("现场投票没有时间的,按何时计"),
+        _("现场投票没有时间的，按何时计"),
         max_length=17,
         choices=[
             ("ONSITE_VOTE_START", _("现场表决开始时间")),
-            ("POLLS_OPEN", _("网络投票开始时间(现场在先)")),
-            ("POLLS_CLOSE", _("网络投票截止时间(网络在先)")),
+            ("POLLS_OPEN", _("网络投票开始时间（现场在先）")),
+            ("POLLS_CLOSE", _("网络投票截止时间（网络在先）")),
         ],
         default="ONSITE_VOTE_START",
     )
@@ -86,7 +89,7 @@ class Policies(models.Model):
         choices=[
             ("ABSTAIN_ALL", _("该组表决均计为弃权")),
             ("INVALID_ALL", _("该组表决均无效")),
-            ("FIRST_AGREE", _("最先的同意有效,其余同意计为弃权")),
+            ("FIRST_AGREE", _("最先的同意有效，其余同意计为弃权")),
             ("AS_CAST", _("按所投计票")),
         ],
         default="ABSTAIN_ALL",
@@ -96,7 +99,7 @@ class Policies(models.Model):
         max_length=16,
         choices=[
             ("EQUAL_DECLARED", _("须等于受托股份数")),
-            ("AT_MOST_DECLARED", _("不超过受托股份数,余下计为弃权")),
+            ("AT_MOST_DECLARED", _("不超过受托股份数，余下计为弃权")),
         ],
         default="EQUAL_DECLARED",
     )
@@ -104,14 +107,14 @@ class Policies(models.Model):
         _("中小投资者的范围"),
         max_length=17,
         choices=[
-            ("GE_5_OR_INSIDER", _("除持股5%以上(含5%)的股东和董监高以外")),
+            ("GE_5_OR_INSIDER", _("除持股5%以上（含5%）的股东和董监高以外")),
             ("GT_5_OR_INSIDER", _("除持股超过5%的股东和董监高以外")),
-            ("GE_5", _("除持股5%以上(含5%)的股东以外,包括董监高")),
+            ("GE_5", _("除持股5%以上（含5%）的股东以外，包括董监高")),
         ],
         default="GE_5_OR_INSIDER",
     )
     seg_bounds = models.CharField(
-        _("现金分红分段的界限(5%、1%、市值50万元)"),
+        _("现金分红分段的界限（5%、1%、市值50万元）"),
         max_length=14,
         choices=[
             ("LOWER_INCLUDED", _("恰为界限的归入较大的一段")),
@@ -132,7 +135,7 @@ class Policies(models.Model):
         _("比例的尾数处理"),
         max_length=18,
         choices=[
-            ("SSE_TRUNC_RESIDUAL", _("上交所公告格式:截位,末项取余")),
+            ("SSE_TRUNC_RESIDUAL", _("上交所公告格式：截位，末项取余")),
             ("HALF_UP", _("四舍五入")),
         ],
         default="SSE_TRUNC_RESIDUAL",

@@ -31,7 +31,7 @@ class ImportHeader(models.Model):
         ACCOUNT_NO = "account_no", _("证券账户号码")
         YMT_NO = "ymt_no", _("一码通账户号码")
         HOLDER_NAME = "holder_name", _("持有人全称")
-        SHORT_NAME = "short_name", _("持有人简称(全称为空时采用)")
+        SHORT_NAME = "short_name", _("持有人简称（全称为空时采用）")
         ID_TYPE = "id_type", _("证件类型")
         ID_NO = "id_no", _("证件号码")
         QTY = "qty", _("持有数量")
@@ -39,22 +39,22 @@ class ImportHeader(models.Model):
         CIRC_TYPE = "circ_type", _("流通类型")
         RIGHT_TYPE = "right_type", _("权益类别")
         PHONE = "phone", _("联系电话")
-        MOTION = "motion", _("议案序号(名单)")
-        GROUP = "group", _("一致行动人组别(名单)")
+        MOTION = "motion", _("议案序号（名单）")
+        GROUP = "group", _("一致行动人组别（名单）")
         # Known, but neither needed nor kept (minimisation).
-        FROZEN_QTY = "frozen_qty", _("质押/冻结数量(不采用)")
-        HOLDER_TYPE = "holder_type", _("持有人类别(不采用)")
-        ADDRESS = "address", _("通讯地址(不采用)")
-        ZIP = "zip", _("邮政编码(不采用)")
-        RANK = "rank", _("名次(不采用)")
-        RATIO = "ratio", _("持有比例(不采用)")
+        FROZEN_QTY = "frozen_qty", _("质押/冻结数量（不采用）")
+        HOLDER_TYPE = "holder_type", _("持有人类别（不采用）")
+        ADDRESS = "address", _("通讯地址（不采用）")
+        ZIP = "zip", _("邮政编码（不采用）")
+        RANK = "rank", _("名次（不采用）")
+        RATIO = "ratio", _("持有比例（不采用）")
 
     profile = models.ForeignKey(ImportProfile, models.CASCADE, related_name="headers")
     header = models.CharField(
         _("表头"),
         max_length=40,
         unique=True,
-        help_text=_("不分大小写;同一表头只能对应一项内容"),
+        help_text=_("不分大小写；同一表头只能对应一项内容"),
         error_messages={"unique": _("该表头已对应一项内容。")},
     )
     field = models.CharField(_("内容"), max_length=13, choices=Field)

@@ -31,7 +31,7 @@ class ImportedFile(models.Model):
     """A file as it was received and what its checks said: loaded whole or refused whole."""
 
     file_name = models.CharField(_("文件名"), max_length=255)
-    file_size = models.PositiveBigIntegerField(_("文件大小(字节)"))
+    file_size = models.PositiveBigIntegerField(_("文件大小（字节）"))
     sha256 = models.CharField(_("SHA-256"), max_length=64)
     rows_read = models.PositiveIntegerField(_("读取行数"), default=0)
     rows_loaded = models.PositiveIntegerField(_("载入行数"), default=0)
@@ -60,7 +60,7 @@ class Register(ImportedFile):
     """A shareholder register (股东名册) as it was received: what it said, who loaded it."""
 
     class State(models.TextChoices):
-        RECEIVED = "RECEIVED", _("已收到,正在检查")
+        RECEIVED = "RECEIVED", _("已收到，正在检查")
         REFUSED = "REFUSED", _("未通过检查")
         CHECKED = "CHECKED", _("待复核")
         LOADED = "LOADED", _("已载入")
@@ -73,9 +73,9 @@ class Register(ImportedFile):
     state = models.CharField(_("状态"), max_length=8, choices=State)
     # What the side form (报送表) says; empty where it says nothing.
     stated_accounts = models.PositiveIntegerField(_("申报的证券账户数"), null=True)
-    stated_shares = models.PositiveBigIntegerField(_("申报的股份总数(股)"), null=True)
+    stated_shares = models.PositiveBigIntegerField(_("申报的股份总数（股）"), null=True)
     stated_record_date = models.DateField(_("申报的股权登记日"), null=True)
-    progress = models.PositiveSmallIntegerField(_("已读取(%)"), default=0)
+    progress = models.PositiveSmallIntegerField(_("已读取（%）"), default=0)
     tries = models.PositiveSmallIntegerField(default=0)  # to load it in the background
     accounts = models.PositiveIntegerField(_("证券账户数"), default=0)
     holders = models.PositiveIntegerField(_("股东数"), default=0)

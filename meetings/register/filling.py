@@ -37,7 +37,7 @@ class CannotLoad(CannotAdvance):
 class AlreadyInvited(CannotLoad):
     """A new version replaces the old until the first notice is out, never after."""
 
-    message = _("会议通知已发出,名册不能再更换。")
+    message = _("会议通知已发出，名册不能再更换。")
 
 
 def fill_tables(register: Register, file: IO[bytes], *, progress: Progress | None = None) -> Report:

@@ -27,7 +27,7 @@ __all__ = ["AlreadyInvited", "CannotLoad", "approve_register", "discard_register
 
 
 class FileChanged(CannotLoad):
-    message = _("文件在载入期间被改动,请重新上传。")
+    message = _("文件在载入期间被改动，请重新上传。")
 
 
 class NotChecked(CannotLoad):
@@ -35,7 +35,7 @@ class NotChecked(CannotLoad):
 
 
 class Outdated(CannotLoad):
-    message = _("已有更新的名册生效,这一版只能弃用。")
+    message = _("已有更新的名册生效，这一版只能弃用。")
 
 
 @transaction.atomic

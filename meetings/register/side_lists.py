@@ -70,7 +70,7 @@ LISTS = {
     "recusals": SideList(_("回避表决名单"), ("motion", "account_no", "holder_name"), Recusal),
     "insiders": SideList(_("董监高名单"), ("account_no", "holder_name"), Insider),
     "concert": SideList(_("一致行动人名单"), ("group", "account_no", "holder_name"), ConcertParty),
-    "contacts": SideList(_("联系方式(补充手机号码)"), ("phone",)),
+    "contacts": SideList(_("联系方式（补充手机号码）"), ("phone",)),
 }
 
 

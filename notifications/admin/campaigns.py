@@ -38,7 +38,7 @@ class CampaignAdmin(OperatorAdmin):
         *("meeting", "kind", "ways", "wording", "code_wording"),
         *(("send_from", "send_until"), "start_at", "alarm_percent"),
     )
-    list_display = ("meeting", "number", "kind", "ways", "state", "planned", "started_at")
+    list_display = ("meeting", "batch", "kind", "ways", "state", "planned", "started_at")
     list_filter = ("kind", "state")
     list_select_related = ("meeting__issuer",)
     search_fields = ("meeting__issuer__security_code", "meeting__issuer__short_name")
@@ -65,6 +65,10 @@ class CampaignAdmin(OperatorAdmin):
 
     def add_view(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
         return plan_page(request, self.admin_site)
+
+    @admin.display(description=_("批次"), ordering="number")
+    def batch(self, campaign: Campaign) -> str:
+        return _("第%(number)d批") % {"number": campaign.number + 1}
 
     @admin.display(description=_("发送方案"))
     def ways(self, campaign: Campaign) -> str:

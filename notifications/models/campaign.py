@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from meetings.models import Meeting
 from voting_portal.common.constraints import one_of
 
-BAD_HOURS = _("发送时段须在8:00至22:00之间,且开始早于结束。")
+BAD_HOURS = _("发送时段须在8:00至22:00之间，且开始早于结束。")
 
 
 class Campaign(models.Model):
@@ -41,13 +41,13 @@ class Campaign(models.Model):
     # [[{"gateway": "rcs", "weight": 1}, ...], ...]: steps in their order; see routing.py
     plan = models.JSONField(_("发送方案"))
     # One for gateways that carry personal links, one for those that carry vote codes.
-    wording = models.TextField(_("短信文字(个人链接)"), max_length=500, blank=True)
-    code_wording = models.TextField(_("短信文字(投票码)"), max_length=500, blank=True)
+    wording = models.TextField(_("短信文字（个人链接）"), max_length=500, blank=True)
+    code_wording = models.TextField(_("短信文字（投票码）"), max_length=500, blank=True)
     send_from = models.TimeField(_("每日发送开始"), default=time(9))
     send_until = models.TimeField(_("每日发送结束"), default=time(20, 30))
     start_at = models.DateTimeField(_("定时开始"), null=True, blank=True)
     alarm_percent = models.PositiveSmallIntegerField(
-        _("自动暂停的失败比例(%)"),
+        _("自动暂停的失败比例（%）"),
         default=20,
         validators=[MinValueValidator(1), MaxValueValidator(100)],
     )

@@ -194,6 +194,7 @@ def test_the_meetings_page_shows_how_far_the_count_came_and_no_buttons(client):
     assert "累加全部表决票" in page.text
     assert 'http-equiv="refresh"' in page.text
     assert f"/meeting/{meeting.pk}/step/" not in page.text
+    assert f"/meeting/{meeting.pk}/list/" not in page.text
     assert "累加全部表决票" in desk.text
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
 
+import django
 import pytest
 from django.core.management import call_command
 from django.utils import translation
@@ -55,6 +57,23 @@ def test_the_compiled_catalogue_is_in_step():
     compiled = catalogues.CATALOGUE.with_suffix(".mo").read_bytes()
 
     assert compiled == catalogues.compiled(catalogues.read_catalogue())
+
+
+def test_what_djangos_admin_says_better_in_chinese_is_compiled_and_still_said():
+    ours = catalogues.read_catalogue(catalogues.OF_DJANGO)
+    compiled = catalogues.OF_DJANGO.with_suffix(".mo").read_bytes()
+    said = {
+        sentence(message)
+        for part in ("conf", "contrib/admin")
+        for message in catalogues.read_catalogue(
+            Path(django.__file__).parent / part / "locale/zh_Hans/LC_MESSAGES/django.po"
+        )
+    }
+
+    assert compiled == catalogues.compiled(ours)
+    assert {sentence(message) for message in ours} <= said
+    with translation.override("zh-hans"):
+        assert translation.gettext("Change %s") == "修改%s"
 
 
 def test_writing_the_catalogue_again_changes_nothing():

@@ -20,6 +20,7 @@ from meetings import lifecycle, live
 from meetings.agenda import read_agenda
 from meetings.models import Document, Meeting, Motion
 from notifications.campaigns import plan_campaign
+from notifications.models import Delivery
 from notifications.routing import plan_of
 from notifications.wording import default_wording
 from tests.factories import make_holder, make_issuer, make_meeting, make_operator, make_secretary
@@ -127,6 +128,10 @@ def test_the_guide_of_secretaries(meeting, live_server, open_page, tmp_path):
     album.take(page, "secretary-2-agenda")
     page.get_by_role("button", name="确认议程无误").click()
     expect(page.get_by_text("已确认")).to_be_visible()
+    notice = plan_campaign(
+        meeting.pk, wording=default_wording(), plan=plan_of("sms"), by="operator:9", now=now
+    )
+    Delivery.objects.of_campaign(notice).update(state=Delivery.State.DELIVERED, changed_at=now)
     page.goto(f"{live_server.url}/secretary/{meeting.pk}/reach")
     album.take(page, "secretary-3-reach")
     Meeting.objects.update(

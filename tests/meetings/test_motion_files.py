@@ -370,7 +370,7 @@ def test_the_template_is_read_as_it_is_handed_out(operator):
     assert found.faults == []
     assert [draft.number for draft in found.drafts][-2:] == ["4.00", "5.00"]
     assert found.remarks == []
-    assert found.drafts[-1].proposer_name == "某某集团有限公司(持股3.20%)"
+    assert found.drafts[-1].proposer_name == "某某集团有限公司（持股3.20%）"
     assert len(HEADERS) == 16
 
 

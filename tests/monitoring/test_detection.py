@@ -215,7 +215,7 @@ def test_a_sick_gateway_is_an_incident():
     look_for()
 
     assert raised() == {("PortalGatewaySick", "sms")}
-    assert Incident.objects.get().words == "30分:12 of 40 unanswered"
+    assert Incident.objects.get().words == "30分：12 of 40 unanswered"
 
 
 # --- Sums of what failed -----------------------------------------------------------------------

@@ -253,7 +253,7 @@ def test_the_page_says_what_was_seen_and_where_to_read_on():
 
     page = browser_of("SYSTEM").get(f"{LIST}{only().pk}/change/").text
 
-    assert "receipts:已200秒" in page
+    assert "receipts：已200秒" in page
     assert "docs/operations.md#portalqueueold" in page
 
 

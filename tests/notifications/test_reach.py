@@ -108,6 +108,17 @@ def test_reminders_and_other_meetings_do_not_count(meeting):
     assert figures(meeting) == before
 
 
+def test_until_the_first_notice_leaves_the_funnel_has_no_stage_of_notices(gateways):
+    meeting = make_meeting(motions=False)
+    make_holders(meeting, 12)
+    press_the_button(meeting, 1, 2, 3)
+
+    registered, opened = reach(meeting)
+
+    assert (registered.name, registered.figure) == ("registered", "12")
+    assert (opened.name, opened.figure) == ("opened", "< 10")  # a rounded nothing says no more
+
+
 def test_a_meeting_without_anybody_has_an_empty_funnel(gateways):
     meeting = make_meeting(motions=False)
 

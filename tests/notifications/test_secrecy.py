@@ -201,5 +201,5 @@ def test_before_the_seal_the_funnel_does_not_even_ask_for_votes(meeting, django_
     with django_assert_num_queries(2) as asked:
         stages = reach.reach(meeting)
 
-    assert [stage.name for stage in stages] == ["registered", "sent", "delivered", "opened"]
+    assert [stage.name for stage in stages] == ["registered", "opened"]
     assert "ballot" not in " ".join(query["sql"] for query in asked.captured_queries)

@@ -34,11 +34,11 @@ class ClosedAlready(CannotDealWith):
 
 
 class NoFinding(CannotDealWith):
-    message = _("请写明结论:原因是什么,做了什么。")
+    message = _("请写明结论：原因是什么，做了什么。")
 
 
 class StillSeen(CannotDealWith):
-    message = _("现象仍在持续,恢复后才能结束。")
+    message = _("现象仍在持续，恢复后才能结束。")
 
 
 def raise_incident(

@@ -60,21 +60,21 @@ RULES = {
         # --- the same as Prometheus watches
         Rule(
             "PortalPollsNotOpened",
-            _("投票已到开始时间,状态未更新"),
+            _("投票已到开始时间，状态未更新"),
             _SECONDS,
             Severity.PAGE,
             Role.SYSTEM,
         ),
         Rule(
             "PortalPollsNotClosed",
-            _("投票已截止,票箱尚未封存"),
+            _("投票已截止，票箱尚未封存"),
             _SECONDS,
             Severity.PAGE,
             Role.SYSTEM,
         ),
         Rule(
             "PortalLogBehind",
-            _("选票日志落后,确认页上的承诺逾期"),
+            _("选票日志落后，确认页上的承诺逾期"),
             _SECONDS,
             Severity.PAGE,
             Role.SYSTEM,
@@ -114,7 +114,7 @@ RULES = {
         ),
         Rule(
             "PortalSendingStands",
-            _("有待发的批,却无人发送"),
+            _("有待发的批，却无人发送"),
             _("%(value)s批待发"),
             Severity.PAGE,
             Role.SYSTEM,
@@ -131,7 +131,7 @@ RULES = {
         Rule(
             "PortalQueueOld",
             _("队列中有一项等待过久"),
-            _("%(what)s:已%(value)s秒"),
+            _("%(what)s：已%(value)s秒"),
             Severity.TICKET,
             Role.SYSTEM,
             after=_MINUTE,
@@ -154,7 +154,7 @@ RULES = {
         ),
         Rule(
             "PortalLinksGuessed",
-            _("有人试探投票链接,或短信中的链接有误"),
+            _("有人试探投票链接，或短信中的链接有误"),
             _("一分钟内%(value)s个无效链接"),
             Severity.TICKET,
             Role.SECURITY,
@@ -164,14 +164,14 @@ RULES = {
         Rule(
             "PortalFailuresRise",
             _("身份核验失败激增"),
-            _("%(what)s:一分钟内%(value)s次"),
+            _("%(what)s：一分钟内%(value)s次"),
             Severity.TICKET,
             Role.SECURITY,
         ),
         Rule(
             "PortalCodesSpent",
             _("验证码或第三方核验的用量异常"),
-            _("%(what)s:一分钟内%(value)s次"),
+            _("%(what)s：一分钟内%(value)s次"),
             Severity.PAGE,
             Role.SECURITY,
         ),
@@ -209,7 +209,7 @@ RULES = {
         ),
         Rule(
             "PortalJournalBroken",
-            _("会务日志的链断开,有记录被改动"),
+            _("会务日志的链断开，有记录被改动"),
             _("自第%(value)s条起"),
             Severity.PAGE,
             Role.SECURITY,
@@ -217,7 +217,7 @@ RULES = {
         Rule(
             "PortalGatewaySick",
             _("通道状况不佳"),
-            _("%(value)s分:%(what)s"),
+            _("%(value)s分：%(what)s"),
             Severity.TICKET,
             Role.OPERATOR,
         ),

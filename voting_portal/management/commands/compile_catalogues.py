@@ -1,9 +1,10 @@
 """`./manage.py compile_catalogues [--extract]`: the English of every sentence that people read.
 
-Sentences stand in code and templates in Chinese; `locale/en` holds the English ones. `--extract`
-brings the catalogue up to the code: new sentences come in untranslated, those that are gone leave.
-The compiled catalogue is kept in the repository, so that a running portal needs neither Babel nor
-gettext.
+Sentences stand in code and templates in Chinese; `locale/en` holds the English ones, and
+`locale/zh_Hans` what Django's admin says with blanks and points that Chinese does without.
+`--extract` brings the English up to the code: new sentences come in untranslated, those that are
+gone leave. What is compiled is kept in the repository, so that a running portal needs neither Babel
+nor gettext.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 LANGUAGE = "en"
 CATALOGUE = Path(settings.BASE_DIR) / "locale" / LANGUAGE / "LC_MESSAGES" / "django.po"
+OF_DJANGO = CATALOGUE.parents[2] / "zh_Hans" / "LC_MESSAGES" / "django.po"
 APPS = ("ballots", "identity", "meetings", "notifications", "retention", "voting_portal")
 HEADER = f"""\
 # English for the portal; the sentences themselves stand in code and templates, in Chinese.
@@ -66,17 +68,18 @@ class Command(BaseCommand):
             )
             CATALOGUE.write_bytes(as_text(catalogue))
         CATALOGUE.with_suffix(".mo").write_bytes(compiled(catalogue))
+        OF_DJANGO.with_suffix(".mo").write_bytes(compiled(read_catalogue(OF_DJANGO)))
         for message in untranslated(catalogue):
             self.stderr.write(f"Not translated: {message}")
         self.stdout.write(f"{len(catalogue)} sentences in {CATALOGUE.name}.")
 
 
-def read_catalogue() -> Catalog:
-    """The catalogue as it is in the repository."""
+def read_catalogue(path: Path | None = None) -> Catalog:
+    """The English catalogue, or another one, as it is in the repository."""
     from babel.messages import pofile  # noqa: PLC0415 - a tool of development
 
-    with CATALOGUE.open("rb") as file:
-        catalogue = pofile.read_po(file, locale=LANGUAGE, domain="django")
+    with (path or CATALOGUE).open("rb") as file:
+        catalogue = pofile.read_po(file, domain="django")
     # No date of today, so that compiling twice gives the same bytes.
     catalogue.creation_date = catalogue.revision_date = LONG_AGO
     return catalogue

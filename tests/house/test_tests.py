@@ -35,9 +35,14 @@ def cases_from_the_clock(tree: ast.Module) -> Iterator[int]:
     }
     for node in ast.walk(tree):
         for decorator in getattr(node, "decorator_list", []):
-            keywords = {k.arg for k in ast.walk(decorator) if isinstance(k, ast.keyword)}
+            is_named_so = any(
+                isinstance(part, ast.keyword)
+                and part.arg == "ids"
+                and not isinstance(part.value, ast.List)
+                for part in ast.walk(decorator)
+            )
             names = {name.id for name in ast.walk(decorator) if isinstance(name, ast.Name)}
-            if "ids" in keywords and (names & moments or asks_the_clock(decorator)):
+            if is_named_so and (names & moments or asks_the_clock(decorator)):
                 yield decorator.lineno
 
 

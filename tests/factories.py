@@ -11,6 +11,7 @@ from identity.models import User
 from meetings import live
 from meetings.keys import meeting_key
 from meetings.models import (
+    CalendarYear,
     Candidate,
     Holder,
     Holding,
@@ -113,6 +114,14 @@ def make_holder(
         shares=shares,
     )
     return row
+
+
+def make_calendar() -> None:
+    """Let the trading calendar know this year and its neighbours; what was shipped stays."""
+    year = timezone.localdate().year
+    row = {"closed_days": [], "imported_by": "system:tests", "imported_at": timezone.now()}
+    for known in (year - 1, year, year + 1):
+        CalendarYear.objects.get_or_create(year=known, defaults=row)
 
 
 def make_operator(**fields: object) -> User:

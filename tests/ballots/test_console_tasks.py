@@ -15,7 +15,7 @@ from ballots.models import VoteImport
 from meetings import lifecycle
 from meetings.agenda import read_agenda
 from meetings.models import Document, JournalEntry, Meeting
-from tests.factories import make_holder, make_meeting, make_secretary
+from tests.factories import make_calendar, make_holder, make_meeting, make_secretary
 
 pytestmark = pytest.mark.django_db
 HEADER = "证券账户,议案序号,表决意见,票数,表决时间,受理序号"
@@ -24,6 +24,7 @@ HEADER = "证券账户,议案序号,表决意见,票数,表决时间,受理序�
 @pytest.fixture
 def ahead(client):
     """A meeting still to come, and its secretary signed in."""
+    make_calendar()
     now = timezone.now()
     meeting = make_meeting(
         state="REGISTER_LOADED",

@@ -14,13 +14,14 @@ from meetings.calendar import read_calendar
 from meetings.dates import agenda_due_at
 from meetings.lifecycle import BEIJING
 from meetings.models import CalendarYear, JournalEntry, Meeting
-from tests.factories import make_meeting
+from tests.factories import make_calendar, make_meeting
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def meeting():
+    make_calendar()
     now = timezone.now()
     return make_meeting(
         state="REGISTER_LOADED",

@@ -16,7 +16,7 @@ from meetings.models import Meeting, Motion, Register
 from notifications import campaigns
 from notifications.routing import plan_of
 from notifications.wording import default_wording
-from tests.factories import make_holder, make_issuer, make_meeting, make_operator
+from tests.factories import make_calendar, make_holder, make_issuer, make_meeting, make_operator
 from voting_portal.common.roles import Role
 from voting_portal.desk import desk_of, under_way
 
@@ -148,6 +148,7 @@ def test_who_keeps_accounts_is_told_of_no_meeting(client):
 
 
 def test_a_draft_says_what_it_lacks_and_where_that_is_mended(client, operator):
+    make_calendar()
     meeting = make_meeting(state="DRAFT", is_rehearsal=False, motions=False)
     Meeting.objects.update(record_date=meeting.meeting_date)
 

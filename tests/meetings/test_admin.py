@@ -155,7 +155,7 @@ def test_all_that_is_wrong_stands_on_top_and_leads_to_its_field(client, operator
 
     top = response.text[: response.text.index('class="errornote"')]
     assert '<a href="#id_title">名称：' in top
-    assert '<a href="#id_motions-0-candidate_lines">议案#1 候选人（每行一位）:只有' in top
+    assert '<a href="#id_motions-0-candidate_lines">议案#1 候选人（每行一位）：只有' in top
     assert not Meeting.objects.exists()
 
 

@@ -83,7 +83,7 @@ BOARDS = {
 }
 # The columns of 非累积投票议案, 累积投票议案, 现金分红 and 5%以下股东, as the form heads them.
 OPINIONS = ("同意", "", "反对", "", "弃权", "")
-COLUMNS = ("票数", "比例（%）") * 3
+COLUMNS = ("票数", "比例(%)") * 3
 HEADS = {
     "(一) 非累积投票议案": (("股东类型", *OPINIONS), ("", *COLUMNS)),
     "(二) 累积投票议案表决情况": (

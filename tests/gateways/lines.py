@@ -45,6 +45,9 @@ ACCOUNTS = {
 }
 
 
+NOBODY = "tcp://127.0.0.1:1"  # where nobody listens, and nobody will
+
+
 def free_port():
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))

@@ -186,8 +186,7 @@ def test_receipts_may_come_twice_and_backwards(way):
 
 @pytest.mark.parametrize("account", SOCKETS)
 def test_a_carrier_that_is_not_there_got_nothing(account):
-    options = lines.options_of(account, url=f"tcp://127.0.0.1:{lines.free_port()}")
-    with lines.opened(options) as line:
+    with lines.opened(lines.options_of(account, url=lines.NOBODY)) as line:
         results = line.gateway.send(messages(2))
 
     assert outcomes(results) == [Outcome.NOT_SENT] * 2

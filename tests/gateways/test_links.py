@@ -219,7 +219,7 @@ def test_a_carrier_that_was_away_is_found_again(tmp_path):
 
 def test_attempts_to_connect_grow_rare(monkeypatch):
     pauses = []
-    options = lines.options_of("cmpp3", url=f"tcp://127.0.0.1:{lines.free_port()}")
+    options = lines.options_of("cmpp3", url=lines.NOBODY)
     monkeypatch.setattr(accounts, "SHORTEST_PAUSE", 0.01)
     is_down = accounts.Account._is_down
     monkeypatch.setattr(

@@ -117,7 +117,7 @@ def test_what_people_write_is_read_without_the_country():
 @pytest.fixture
 def listening():
     """An account without a carrier that listens for reports."""
-    options = lines.options_of("sgip", url=f"tcp://127.0.0.1:{lines.free_port()}")
+    options = lines.options_of("sgip", url=lines.NOBODY)
     with lines.opened(options) as line:
         yield line
 

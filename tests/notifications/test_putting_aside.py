@@ -61,7 +61,7 @@ def test_a_gateway_with_wrong_settings_leaves_its_batches_to_its_neighbour(
 def test_the_page_says_which_gateway_is_put_aside(campaign, many_gateways, client):
     spoil(many_gateways, "sms-b")
 
-    assert "通道“sms-b”的设置有误或已被删除,已停用" in page_of(client, campaign)
+    assert "通道“sms-b”的设置有误或已被删除，已停用" in page_of(client, campaign)
 
 
 def test_without_a_neighbour_its_messages_wait_and_others_go_on(many_gateways):
@@ -88,11 +88,11 @@ def test_a_gateway_that_refuses_our_account_is_put_aside_and_the_campaign_goes_o
     send_all(campaign)
 
     health = GatewayHealth.objects.get(pk="sms-b")
-    assert (health.points, health.reason) == (0, "通道拒绝了请求(HTTP 401),请检查通道设置。")
+    assert (health.points, health.reason) == (0, "通道拒绝了请求（HTTP 401），请检查通道设置。")
     begun = campaign.batches.filter(gateway="sms-b").count()
     assert accepted(campaign) == HOLDERS - 3 * begun
     assert (campaign.state, begun) == (Campaign.State.RUNNING, 1)
-    assert "通道“sms-b”已降至0%的份额:通道拒绝了请求(HTTP 401)" in page_of(client, campaign)
+    assert "通道“sms-b”已降至0%的份额：通道拒绝了请求（HTTP 401）" in page_of(client, campaign)
 
 
 def test_the_only_gateway_that_refuses_our_account_pauses_the_campaign(running, gateways):

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.servers
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
 DEPLOY = Path(settings.BASE_DIR) / "deploy"
 LINK = "/v/1abcd2efgh3ijkl4mnop5qrst"
+FOR_EVER = "max-age=315360000, public, immutable"  # as the portal says it of a hashed name
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
@@ -59,6 +60,8 @@ class Echo(http.server.BaseHTTPRequestHandler):
             seconds = 1 if self.path == "/m/8" else 60
             self.send_header("Cache-Control", f"public, max-age={seconds}")
             self.send_header("Vary", "Accept-Language, Cookie")
+        if self.path.startswith("/static/"):
+            self.send_header("Cache-Control", FOR_EVER)
         self.send_header("X-Answer", secrets.token_hex(8))
         if self.path == "/with-headers":
             self.send_header("X-Content-Type-Options", "nosniff")
@@ -446,6 +449,15 @@ def test_a_copy_is_given_no_longer_than_the_portal_said(proxy):
     time.sleep(2.1)
 
     assert answer_of(proxy, "/m/8") != first
+
+
+def test_a_static_file_is_asked_for_once_and_browsers_keep_it_for_ever(proxy):
+    path = "/static/css/portal.0123456789ab.css"
+
+    answers = [proxy.ask("GET", path) for _each in range(2)]
+
+    assert len({answer.headers["X-Answer"] for answer in answers}) == 1
+    assert [answer.headers.get_all("Cache-Control") for answer in answers] == [[FOR_EVER]] * 2
 
 
 @pytest.mark.parametrize("path", [LINK, "/m/7/ballot", "/m/7/confirmation", "/m/7/wait", "/start"])

@@ -21,8 +21,17 @@ from identity.links import personal_url
 from identity.staff import issue_pass
 from meetings import lifecycle
 from meetings.models import Meeting
-from tests.factories import make_holder, make_issuer, make_meeting, make_operator, make_secretary
+from notifications.models import Delivery
+from tests.factories import (
+    make_holder,
+    make_holders,
+    make_issuer,
+    make_meeting,
+    make_operator,
+    make_secretary,
+)
 from tests.journeys.conftest import DESK
+from tests.notifications.conftest import start_campaign
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
@@ -136,6 +145,32 @@ def test_every_page_of_a_secretary(look, live_server, settings, open_page):
         looker.go(f"{live_server.url}/secretary/{meeting.pk}/{part}", f"{part}, counted")
 
     assert looker.found == []
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_notices_of_every_hour(look, live_server, settings, handset, open_page):
+    settings.PUBLIC_URL = settings.STAFF_URL = live_server.url
+    issuer, now = make_issuer(short_name="浦江科技"), timezone.now()
+    meeting = make_meeting(issuer=issuer)
+    make_holders(meeting, 8)
+    sent = Delivery.objects.of_campaign(start_campaign(meeting)).order_by("id")
+    state_of = Delivery.State
+    states = [state_of.DELIVERED, state_of.ACCEPTED, state_of.UNREACHED, state_of.UNKNOWN] * 2
+    for hours, (delivery, state) in enumerate(zip(sent, states, strict=True)):
+        at = now - timedelta(hours=hours)
+        Delivery.objects.filter(pk=delivery.pk).update(state=state, changed_at=at)
+    looker = Looker(open_page(size=DESK, java_script_enabled=True, **look))
+    page = looker.page
+    page.goto(issue_pass(make_secretary(issuer), lifetime=timedelta(hours=1), now=now))
+    page.locator("main button.primary").click()
+
+    looker.go(f"{live_server.url}/secretary/{meeting.pk}/reach", "hours")
+    page.locator("details > summary").click()
+    looker.look("hours in figures")
+
+    assert looker.found == []
+    expect(page.locator(".portal-columns")).to_be_visible()
+    expect(page.locator("details tbody tr")).to_have_count(8)
 
 
 def test_the_second_factors_page(live_server, settings, open_page):

@@ -1,4 +1,4 @@
-"""What goes wrong on a phone in the moment of casting: nothing is lost, and nothing counts twice."""
+"""What goes wrong on a phone while it casts: nothing is lost, and nothing counts twice."""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
+import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -276,6 +278,38 @@ def test_the_end_waits_for_answers_and_says_goodbye(tmp_path, caplog):
         assert (later.outcome, later.retry_after) == (Outcome.THROTTLED, 0.0)
         assert line.server.sessions == []
         line.account.close = lambda: None  # once is enough
+
+
+def carrier_side(inbox_file):
+    options = lines.options_of("sgip")
+    with lines.carrier_of(options, inbox_file) as server:
+        yield server.port
+
+
+def portal_side(_inbox_file):
+    with lines.opened(lines.options_of("sgip", url=lines.NOBODY)) as line:
+        yield line.account.listens_at
+
+
+@pytest.mark.parametrize("side", [carrier_side, portal_side])
+def test_who_closes_while_he_is_called_leaves_no_connection_open(tmp_path, side):
+    def call(port):
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=0.05).close()
+            except OSError:
+                return  # nobody listens any more
+
+    with warnings.catch_warnings(record=True) as left_open, ThreadPoolExecutor(1) as pool:
+        warnings.simplefilter("always", ResourceWarning)
+        for attempt in range(20):
+            for port in side(tmp_path / f"{attempt}.sqlite3"):
+                calling = pool.submit(call, port)
+                time.sleep(0.02)
+            calling.result()
+        gc.collect()
+
+    assert [str(warning.message) for warning in left_open] == []
 
 
 def test_what_finds_no_place_in_time_is_given_back(open_line):

@@ -206,12 +206,14 @@ class Account:
             await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
+        # What is just being accepted becomes an ear first: a closed server would drop it open.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.gather(*others, return_exceptions=True)
         if self._server is not None:
             self._server.close()
         for ear in list(self.inbound):
             ear.hang_up("stopping", politely=True)
         await asyncio.gather(*(link.say_goodbye() for link in links))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep_link(self, number: int) -> None:
         """Have this link open for ever, with pauses that grow while it cannot be."""

@@ -148,6 +148,9 @@ class SocketCarrier:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
+        # What is just being accepted becomes a session first: a closed server would drop it open.
+        while accepted := asyncio.all_tasks() - self._calls - {asyncio.current_task()}:
+            await asyncio.gather(*accepted, return_exceptions=True)
         self._server.close()
         for session in list(self.sessions):
             session.hang_up()

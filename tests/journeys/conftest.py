@@ -43,6 +43,7 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+        connections.close_all()  # the ones of its own
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 

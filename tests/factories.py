@@ -19,6 +19,7 @@ from meetings.models import (
     Meeting,
     MeetingKey,
     Motion,
+    Register,
     ShareClass,
 )
 from meetings.preparing import prepare_meeting
@@ -72,6 +73,19 @@ def make_meeting(
             Candidate.objects.create(motion=election, item=item, name=name)
     live.forget()
     return meeting
+
+
+def make_register(meeting: Meeting, *, state: str, **fields: object) -> Register:
+    """The file of a register in that state; holders are made apart."""
+    defaults = {
+        "version": 1,
+        "file_name": "t1.dbf",
+        "file_size": 1,
+        "sha256": "0" * 64,
+        "uploaded_by": "operator:1",
+        "uploaded_at": timezone.now(),
+    }
+    return Register.objects.create(meeting=meeting, state=state, **{**defaults, **fields})
 
 
 def make_holder(

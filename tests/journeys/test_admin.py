@@ -15,12 +15,11 @@ from identity.grants import ask_for_roles
 from identity.institutions import open_entry
 from identity.staff import issue_pass
 from meetings import lifecycle
-from meetings.models import Register
 from meetings.preparing import name_insider, recuse
 from notifications import campaigns, suppressions
 from notifications.routing import plan_of
 from notifications.wording import default_wording
-from tests.factories import make_holder, make_issuer, make_meeting, make_operator
+from tests.factories import make_holder, make_issuer, make_meeting, make_operator, make_register
 from tests.journeys.conftest import DESK
 from tests.journeys.test_accessibility import LOOKS, Looker
 from voting_portal.common.roles import Role
@@ -42,17 +41,7 @@ def make_everything():
     """One of each thing that the admin has a page for; the addresses of their own pages."""
     now = timezone.now()
     draft = make_meeting(state="DRAFT", issuer=make_issuer(short_name="浦江科技"))
-    Register.objects.create(
-        meeting=draft,
-        version=1,
-        state="RECEIVED",
-        progress=40,
-        file_name="t1.dbf",
-        file_size=1,
-        sha256="0" * 64,
-        uploaded_by="operator:1",
-        uploaded_at=now,
-    )
+    make_register(draft, state="RECEIVED", progress=40)
     invited = make_meeting(state="REGISTER_LOADED")
     make_holder(invited)
     make_holder(invited, kind="N", account="D123456789")

@@ -23,7 +23,14 @@ from notifications.campaigns import plan_campaign
 from notifications.models import Delivery
 from notifications.routing import plan_of
 from notifications.wording import default_wording
-from tests.factories import make_holder, make_issuer, make_meeting, make_operator, make_secretary
+from tests.factories import (
+    make_holder,
+    make_issuer,
+    make_meeting,
+    make_operator,
+    make_register,
+    make_secretary,
+)
 from tests.journeys.album import DOCS, PICTURE, Album
 from voting_portal.demo.papers import one_page_pdf
 
@@ -174,6 +181,7 @@ def test_the_guide_of_operators(meeting, handset, live_server, open_page):
     album.take(page, "operator-1-meeting")
     go("meeting-register", meeting.pk)
     album.take(page, "operator-2-register")
+    make_register(meeting, state="LOADED", approved_by="operator:2", holders=len(NAMES))
     of_meeting.update(state="REGISTER_LOADED")
     go("meetings_meeting_change", meeting.pk)
     album.take(page, "operator-3-confirm")

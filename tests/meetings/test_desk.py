@@ -12,11 +12,18 @@ from ballots.opening import ask_for_tally
 from identity.grants import ask_for_roles
 from identity.reissuing import renew_links
 from meetings import lifecycle
-from meetings.models import Meeting, Motion, Register
+from meetings.models import Meeting, Motion
 from notifications import campaigns
 from notifications.routing import plan_of
 from notifications.wording import default_wording
-from tests.factories import make_calendar, make_holder, make_issuer, make_meeting, make_operator
+from tests.factories import (
+    make_calendar,
+    make_holder,
+    make_issuer,
+    make_meeting,
+    make_operator,
+    make_register,
+)
 from voting_portal.common.roles import Role
 from voting_portal.desk import desk_of, under_way
 
@@ -30,20 +37,6 @@ def operator(client):
     user = make_operator()
     client.force_login(user)
     return user
-
-
-def make_register(meeting, *, state, by="operator:1", **fields):
-    return Register.objects.create(
-        meeting=meeting,
-        version=1,
-        state=state,
-        file_name="t1.dbf",
-        file_size=1,
-        sha256="0" * 64,
-        uploaded_by=by,
-        uploaded_at=NOW,
-        **fields,
-    )
 
 
 def labels(entries):
@@ -60,7 +53,7 @@ def missing(client, meeting):
 
 
 def test_a_register_waits_for_another_approver_and_not_for_who_uploaded_it():
-    make_register(make_meeting(state="DRAFT"), state="CHECKED", by="operator:1")
+    make_register(make_meeting(state="DRAFT"), state="CHECKED")
 
     own = desk_of("operator:1", [Role.APPROVER, Role.OPERATOR])
     other = desk_of("operator:2", [Role.APPROVER])

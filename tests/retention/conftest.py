@@ -16,12 +16,12 @@ from ballots.opening import ask_for_tally, open_tally
 from identity.models import Assertion, Challenge, InstitutionEntry
 from meetings import lifecycle
 from meetings.agenda import read_agenda
-from meetings.models import Contact, Holder, Meeting, Register, RegisterPart
+from meetings.models import Contact, Holder, Meeting, RegisterPart
 from meetings.preparing import name_concert_party, name_insider, recuse
 from notifications.models import Campaign, Delivery, DeliveryBatch, GatewayRef
 from tests.ballots.log.test_sequencing import log_everything
 from tests.ballots.test_importing import take_in
-from tests.factories import make_holder, make_meeting
+from tests.factories import make_holder, make_meeting, make_register
 from voting_portal.common import ids
 
 NAME, PHONE, ID = "欧阳清零", "15477665544", "310115199001011239"
@@ -70,15 +70,9 @@ def live_through(**fields: object) -> Lived:
 
 def _leave_rows(meeting: Meeting, holder: Holder) -> None:
     now = timezone.now()
-    register = Register.objects.create(
-        meeting=meeting,
-        version=1,
+    register = make_register(
+        meeting,
         state="LOADED",
-        file_name="名册.dbf",
-        file_size=1,
-        sha256="0" * 64,
-        uploaded_by="operator:1",
-        uploaded_at=now,
         approved_by="operator:2",
         errors=[{"value": "310***239"}],
         fault_list=b"packed",

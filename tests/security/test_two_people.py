@@ -18,10 +18,10 @@ from ballots.log import handing_over
 from ballots.opening import ask_for_tally, open_tally
 from identity import reissuing
 from identity.grants import ask_for_roles
-from meetings.models import MeetingKey, Register
+from meetings.models import MeetingKey
 from notifications.models import Campaign
 from retention.models import Hold, Purge
-from tests.factories import make_meeting, make_operator
+from tests.factories import make_meeting, make_operator, make_register
 from voting_portal.common.roles import Role
 
 pytestmark = pytest.mark.django_db
@@ -118,16 +118,7 @@ def first_steps():
     meeting = make_meeting(
         state="CLOSED", polls_sealed_at=NOW, confirmed_by=MAKER, certified_by=MAKER
     )
-    Register.objects.create(
-        meeting=meeting,
-        version=1,
-        state="CHECKED",
-        file_name="t1.dbf",
-        file_size=1,
-        sha256="0" * 64,
-        uploaded_by=MAKER,
-        uploaded_at=NOW,
-    )
+    make_register(meeting, state="CHECKED", uploaded_by=MAKER)
     Campaign.objects.create(meeting=meeting, number=0, plan=[], created_by=MAKER)
     ask_for_tally(meeting.pk, by=MAKER, now=NOW)
     open_tally(meeting.pk, by=ANOTHER, now=NOW)
